@@ -1,0 +1,230 @@
+// Package features turns what is known of an account at a moment into numbers:
+// an Encoder is fitted once on training rows and then used, unchanged, by
+// training, batch scoring and the server.
+package features
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+
+	"propensity/datasets"
+)
+
+// ErrColumn is wrapped by an error about a column that a table or row lacks.
+var ErrColumn = errors.New("missing column")
+
+// Encoder is a list of fitted columns, in the order of the training table. It
+// is not changed after FitEncoder or ParseEncoder and is safe for concurrent use.
+type Encoder struct {
+	Columns []Column `json:"columns"`
+
+	byName map[string]int
+}
+
+// LeftOut is a column that the encoder does not use, and why.
+type LeftOut struct {
+	Column string `json:"column"`
+	Reason string `json:"reason"`
+}
+
+// FitEncoder learns an encoder from training rows. Every column of the table is
+// a candidate; the moments (microseconds, one a row; nil if the table has none)
+// make Time columns relative. Columns that cannot inform a model are left out
+// and said so: text, all missing, constant, ids, times without a moment.
+func FitEncoder(t *datasets.Table, moments []int64) (*Encoder, []LeftOut, error) {
+	e := &Encoder{}
+	var left []LeftOut
+	for i := range t.Columns {
+		col := &t.Columns[i]
+		if why := unusable(col, moments); why != "" {
+			left = append(left, LeftOut{col.Name, why})
+			continue
+		}
+		c, err := fitColumn(col, moments)
+		if err != nil {
+			return nil, nil, err
+		}
+		if why := c.uninformative(); why != "" {
+			left = append(left, LeftOut{col.Name, why})
+			continue
+		}
+		e.Columns = append(e.Columns, c)
+	}
+	e.index()
+	return e, left, nil
+}
+
+func unusable(col *datasets.Column, moments []int64) string {
+	switch {
+	case col.Kind == datasets.Text:
+		return "it is text, kept letter by letter"
+	case col.Kind == datasets.Time && moments == nil:
+		return "it is a time, and without a moment (--time) a time says nothing that lasts"
+	}
+	return ""
+}
+
+// idRows is the least number of rows from which a column of nothing but
+// distinct categories is taken for an id.
+const idRows = 50
+
+// uninformative says why a fitted column is no use, or nothing.
+func (c *Column) uninformative() string {
+	filled := c.Rows - c.Missing
+	switch {
+	case filled == 0:
+		return "it is missing in every training row"
+	case c.Kind == datasets.Category && len(c.Levels) == 1 && c.Missing == 0:
+		return fmt.Sprintf("it is %q in every training row", c.Levels[0])
+	case c.Kind == datasets.Category && filled >= idRows && len(c.Levels) > filled*9/10:
+		return fmt.Sprintf("it looks like an id: %d different values in %d rows", len(c.Levels), filled)
+	case c.Kind != datasets.Category && c.Min == c.Max && c.Missing == 0:
+		return fmt.Sprintf("it is %s in every training row", datasets.FormatNumber(c.Min))
+	}
+	return ""
+}
+
+func (e *Encoder) index() {
+	e.byName = make(map[string]int, len(e.Columns))
+	for i := range e.Columns {
+		e.byName[e.Columns[i].Name] = i
+		if e.Columns[i].Kind == datasets.Category {
+			e.Columns[i].index()
+		}
+	}
+}
+
+// Find is the place of the column of that name, -1 if the encoder has none.
+func (e *Encoder) Find(name string) int {
+	if i, ok := e.byName[name]; ok {
+		return i
+	}
+	return -1
+}
+
+// Features describe the encoded columns.
+func (e *Encoder) Features() []Feature {
+	out := make([]Feature, len(e.Columns))
+	for i := range e.Columns {
+		out[i] = Feature{Name: e.Columns[i].Name, Levels: len(e.Columns[i].Levels)}
+	}
+	return out
+}
+
+// Kinds are the kinds by column name, as a reader of files to score wants them.
+func (e *Encoder) Kinds() map[string]datasets.Kind {
+	out := make(map[string]datasets.Kind, len(e.Columns))
+	for i := range e.Columns {
+		out[e.Columns[i].Name] = e.Columns[i].Kind
+	}
+	return out
+}
+
+// EncodeRow encodes one row, a cell per column in the encoder's order, into x
+// and states. An error is a TypeError.
+func (e *Encoder) EncodeRow(x []float64, states []State, row []datasets.Value, moment int64) error {
+	if len(row) != len(e.Columns) || len(x) < len(row) || len(states) < len(row) {
+		return fmt.Errorf("a row of %d cells for an encoder of %d columns", len(row), len(e.Columns))
+	}
+	for i := range e.Columns {
+		var err error
+		if x[i], states[i], err = e.Columns[i].Encode(row[i], moment); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// EncodeTable encodes every row of a table into columns of float64. A column
+// that the table lacks is ErrColumn, all of them named. Unknown ones are ignored.
+func (e *Encoder) EncodeTable(t *datasets.Table, moments []int64) ([][]float64, error) {
+	var faults []error
+	for i := range e.Columns {
+		if t.Column(e.Columns[i].Name) == nil {
+			faults = append(faults, fmt.Errorf("%w: %q", ErrColumn, e.Columns[i].Name))
+		}
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	out := make([][]float64, len(e.Columns))
+	for i := range e.Columns {
+		out[i] = make([]float64, t.Rows())
+		if err := e.Columns[i].EncodeAll(out[i], t.Column(e.Columns[i].Name), moments); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// MarshalJSON writes the encoder in a stable form: the same encoder, the same bytes.
+func (e *Encoder) MarshalJSON() ([]byte, error) {
+	type plain Encoder
+	return json.Marshal((*plain)(e))
+}
+
+// ParseEncoder reads an encoder and checks everything that encoding relies on,
+// so that a damaged file is an error and never a wrong number.
+func ParseEncoder(b []byte) (*Encoder, error) {
+	type plain Encoder
+	var p plain
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&p); err != nil {
+		return nil, fmt.Errorf("encoder: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("encoder: something follows its end")
+	}
+	e := (*Encoder)(&p)
+	seen := make(map[string]bool, len(e.Columns))
+	for i := range e.Columns {
+		c := &e.Columns[i]
+		if c.Name == "" || seen[c.Name] {
+			return nil, fmt.Errorf("encoder: column %d has no name of its own: %q", i, c.Name)
+		}
+		seen[c.Name] = true
+		if err := c.check(); err != nil {
+			return nil, fmt.Errorf("encoder: column %q: %w", c.Name, err)
+		}
+	}
+	e.index()
+	return e, nil
+}
+
+func (c *Column) check() error {
+	if c.Rows < 0 || c.Missing < 0 || c.Missing > c.Rows {
+		return fmt.Errorf("%d of %d rows missing", c.Missing, c.Rows)
+	}
+	if c.Kind == datasets.Category {
+		if len(c.Levels) != len(c.Counts) {
+			return fmt.Errorf("%d levels, %d counts", len(c.Levels), len(c.Counts))
+		}
+		for k := range c.Levels {
+			if k > 0 && c.Levels[k] <= c.Levels[k-1] {
+				return fmt.Errorf("levels out of order: %q after %q", c.Levels[k], c.Levels[k-1])
+			}
+		}
+		return nil
+	}
+	if c.Kind != datasets.Number && c.Kind != datasets.Boolean && c.Kind != datasets.Time {
+		return fmt.Errorf("no encoder for a %s", c.Kind)
+	}
+	if len(c.Levels) > 0 || len(c.Counts) > 0 || c.Numeric {
+		return fmt.Errorf("a %s has no levels", c.Kind)
+	}
+	for _, x := range []float64{c.Min, c.Median, c.Mean, c.Max} {
+		if math.IsNaN(x) || math.IsInf(x, 0) {
+			return fmt.Errorf("range %v", []float64{c.Min, c.Median, c.Mean, c.Max})
+		}
+	}
+	if !slices.IsSorted([]float64{c.Min, c.Median, c.Max}) {
+		return fmt.Errorf("min %v, median %v, max %v", c.Min, c.Median, c.Max)
+	}
+	return nil
+}
