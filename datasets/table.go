@@ -4,6 +4,7 @@
 package datasets
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
@@ -130,6 +131,23 @@ func (v Value) String() string {
 		return FormatTime(v.Time)
 	default:
 		return v.Text
+	}
+}
+
+// MarshalJSON writes a number, a boolean, a string (a Time in RFC 3339) or null.
+func (v Value) MarshalJSON() ([]byte, error) {
+	switch v.Kind {
+	case 0:
+		return []byte("null"), nil
+	case Number:
+		if math.IsNaN(v.Number) || math.IsInf(v.Number, 0) {
+			return []byte("null"), nil
+		}
+		return []byte(FormatNumber(v.Number)), nil
+	case Boolean:
+		return strconv.AppendBool(nil, v.Number != 0), nil
+	default:
+		return json.Marshal(v.String())
 	}
 }
 
