@@ -16,7 +16,6 @@ const (
 	replayRaw         = "expected/raw"
 	replayBase        = "expected/base"
 	replayProbability = "expected/probability"
-	replayPercentile  = "expected/percentile"
 	replayExplained   = "expected/explained" // sum of (j+1) x phi_j: order and size of every reason
 	replayPrefix      = "row/"
 )
@@ -35,7 +34,7 @@ const (
 func (s *Scorer) makeReplay() (*datasets.Table, error) {
 	e := s.artifact.Encoder
 	t := &datasets.Table{Columns: []datasets.Column{{Name: replayMoment, Kind: datasets.Time}}}
-	for _, name := range []string{replayRaw, replayBase, replayProbability, replayPercentile, replayExplained} {
+	for _, name := range []string{replayRaw, replayBase, replayProbability, replayExplained} {
 		t.Columns = append(t.Columns, datasets.Column{Name: name, Kind: datasets.Number})
 	}
 	expected := len(t.Columns)
@@ -60,15 +59,15 @@ func (s *Scorer) makeReplay() (*datasets.Table, error) {
 	return t, nil
 }
 
-// replayRow scores one row: raw, base, probability, percentile, explained.
-func (s *Scorer) replayRow(row []datasets.Value, moment int64) (out [5]float64, err error) {
+// replayRow scores one row: raw, base, probability, explained.
+func (s *Scorer) replayRow(row []datasets.Value, moment int64) (out [4]float64, err error) {
 	var a Answer
 	if err := s.Score(&a, row, moment, -1); err != nil {
 		return out, err
 	}
-	out = [5]float64{a.Raw, a.Base, a.Probability, a.Percentile, 0}
+	out = [4]float64{a.Raw, a.Base, a.Probability, 0}
 	for _, r := range a.Reasons {
-		out[4] += float64(s.artifact.Encoder.Find(r.Feature)+1) * r.LogOdds
+		out[3] += float64(s.artifact.Encoder.Find(r.Feature)+1) * r.LogOdds
 	}
 	return out, nil
 }
@@ -147,7 +146,7 @@ func (s *Scorer) replay(b []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrDamaged, ReplayFile, err)
 	}
-	moments, expected, cells := columns[0], columns[1:6], columns[6:]
+	moments, expected, cells := columns[0], columns[1:5], columns[5:]
 	row := make([]datasets.Value, len(cells))
 	for i := range t.Rows() {
 		for j := range row {
@@ -168,8 +167,8 @@ func (s *Scorer) replay(b []byte) error {
 }
 
 func (s *Scorer) replayColumns(t *datasets.Table) ([]*datasets.Column, error) {
-	names := []string{replayMoment, replayRaw, replayBase, replayProbability, replayPercentile, replayExplained}
-	kinds := []datasets.Kind{datasets.Time, datasets.Number, datasets.Number, datasets.Number, datasets.Number, datasets.Number}
+	names := []string{replayMoment, replayRaw, replayBase, replayProbability, replayExplained}
+	kinds := []datasets.Kind{datasets.Time, datasets.Number, datasets.Number, datasets.Number, datasets.Number}
 	for j := range s.artifact.Encoder.Columns {
 		c := &s.artifact.Encoder.Columns[j]
 		names, kinds = append(names, replayPrefix+c.Name), append(kinds, c.Kind)
