@@ -30,15 +30,17 @@ const (
 // Builder makes an Ensemble out of trees from any source and lets nothing
 // through that would make serving panic, loop or guess.
 type Builder struct {
-	e   *Ensemble
-	err error
+	e      *Ensemble
+	tracer tracer
+	err    error
 }
 
 // NewBuilder starts an ensemble over features with these levels: 0 for a number,
 // n > 0 for a category with codes 0 to n-1. The base is the log-odds that every
 // tree adds to. Bad levels or a bad base are the error of Add and Build.
 func NewBuilder(levels []int, base float64) *Builder {
-	b := &Builder{e: &Ensemble{levels: slices.Clone(levels), base: base + 0}} // -0 + 0 is 0
+	e := &Ensemble{levels: slices.Clone(levels), base: base + 0} // -0 + 0 is 0
+	b := &Builder{e: e, tracer: tracer{e: e, open: make([]int32, len(levels)), zero: make([]float64, maxDepth+1)}}
 	if !bounded(base) {
 		b.err = fmt.Errorf("%w: base %v", ErrInvalid, base)
 	}
@@ -93,7 +95,10 @@ func (b *Builder) add(nodes []Node) error {
 			}
 		}
 	}
+	root := int32(len(e.nodes))
 	e.append(nodes)
+	e.roots = append(e.roots, root)
+	e.shapes = append(e.shapes, b.tracer.shape(root))
 	return nil
 }
 
@@ -141,7 +146,7 @@ func check(nodes []Node, levels []int) (int, error) {
 }
 
 func checkLeaf(n *Node) error {
-	if n.Threshold != 0 || n.Set != nil || n.MissingYes || n.UnseenYes || n.Yes != 0 || n.No != 0 {
+	if n.Threshold != 0 || len(n.Set) > 0 || n.MissingYes || n.UnseenYes || n.Yes != 0 || n.No != 0 {
 		return errors.New("a leaf has fields of a split: leave them zero")
 	}
 	if !bounded(n.Value) {
@@ -156,7 +161,7 @@ func checkSplit(n *Node, levels int) error {
 	}
 	if levels == 0 {
 		switch {
-		case n.Set != nil:
+		case len(n.Set) > 0:
 			return fmt.Errorf("a set of categories, but feature %d is a number", n.Feature)
 		case n.UnseenYes:
 			return fmt.Errorf("a side for unseen categories, but feature %d is a number", n.Feature)

@@ -15,13 +15,12 @@ type Ensemble struct {
 	sets   []uint64 // the bits of all category sets, see place
 
 	// What only explanations and Tree need, apart from what Raw touches.
-	paths []path
-	means []float64 // per tree: the mean of its leaves by cover
-	order []int32   // per tree: which of the rules is exact for it
-	rules []rule
-	mean  float64 // of the ensemble: base + means, in order
-	depth int     // of the deepest tree
-	pool  sync.Pool
+	paths  []path  // per node
+	shapes []shape // per tree
+	rules  []rule  // by number of points, those that the trees need
+	mean   float64 // of the ensemble by cover: the base and the trees' means, in order
+	depth  int     // of the deepest tree
+	pool   sync.Pool
 }
 
 // node is one node as served, 24 bytes.
@@ -130,10 +129,9 @@ func place(v float64, levels int) int {
 // setWords is the number of words that the set of a feature with so many levels takes.
 func setWords(levels int) int { return (levels + 2 + 63) / 64 }
 
-// append adds a tree that has been checked.
+// append adds the nodes of a tree that has been checked.
 func (e *Ensemble) append(nodes []Node) {
 	first := int32(len(e.nodes))
-	e.roots = append(e.roots, first)
 	for i := range nodes {
 		n := &nodes[i]
 		e.paths = append(e.paths, path{cover: n.Cover})
@@ -206,10 +204,11 @@ func (e *Ensemble) span(i int) (first, end int) {
 // Truncate is the ensemble of the first n trees, or all if there are fewer. It
 // shares their memory.
 func (e *Ensemble) Truncate(n int) *Ensemble {
-	out := &Ensemble{levels: e.levels, base: e.base, roots: e.roots, nodes: e.nodes, sets: e.sets, paths: e.paths}
+	out := &Ensemble{levels: e.levels, base: e.base, sets: e.sets}
+	out.roots, out.nodes, out.paths, out.shapes = e.roots, e.nodes, e.paths, e.shapes
 	if n = max(n, 0); n < len(e.roots) {
 		end := e.roots[n]
-		out.roots, out.nodes, out.paths = e.roots[:n:n], e.nodes[:end:end], e.paths[:end:end]
+		out.roots, out.nodes, out.paths, out.shapes = e.roots[:n:n], e.nodes[:end:end], e.paths[:end:end], e.shapes[:n:n]
 	}
 	out.ready()
 	return out
