@@ -1,0 +1,205 @@
+package gbdt
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+
+	"propensity/features"
+)
+
+// maxBins is the number of values a one-byte bin can take.
+const maxBins = 256
+
+// binner maps the values of one feature to one-byte bins. The bins 0 to
+// values-1 hold values; the bin missing holds NaN; the bin other, of categorical
+// features only, holds the categories that have no bin of their own: the rare
+// ones, those that training has no row of, and the unseen (-1).
+type binner struct {
+	levels     int       // as in features.Feature
+	thresholds []float64 // numeric: bin b holds thresholds[b-1] < x <= thresholds[b], the last bin the rest
+	codes      []uint8   // categorical: the bin of each code
+	values     int
+	missing    uint8
+	other      uint8 // categorical only
+}
+
+// size is the number of bins, whether training rows fall into them or not.
+func (b *binner) size() int {
+	if b.levels > 0 {
+		return b.values + 2
+	}
+	return b.values + 1
+}
+
+// bin is the bin of one value.
+func (b *binner) bin(x float64) uint8 {
+	switch {
+	case math.IsNaN(x):
+		return b.missing
+	case b.levels == 0:
+		return uint8(sort.SearchFloat64s(b.thresholds, x))
+	case x < 0:
+		return b.other
+	}
+	return b.codes[int(x)]
+}
+
+// fitBinner learns the bins of one column, whose values checkColumn accepts.
+func fitBinner(column []float64, levels, limit int) binner {
+	if levels > 0 {
+		return fitCategories(column, levels, limit)
+	}
+	b := binner{thresholds: cuts(column, limit)}
+	b.values = len(b.thresholds) + 1
+	b.missing = uint8(b.values)
+	return b
+}
+
+// cuts are the at most limit-1 thresholds that part a column into bins of about
+// equal rows: each halfway between two neighbouring distinct values, at or above
+// the lower and below the upper, so that the bin of x is at most b exactly when
+// x <= thresholds[b].
+func cuts(column []float64, limit int) []float64 {
+	sorted := slices.DeleteFunc(slices.Clone(column), math.IsNaN)
+	slices.Sort(sorted)
+	values, counts := runs(sorted)
+	var out []float64
+	if len(values) <= limit {
+		for k := 1; k < len(values); k++ {
+			out = append(out, between(values[k-1], values[k]))
+		}
+		return out
+	}
+	left, held := len(sorted), 0 // rows not yet in a closed bin, rows in the open one
+	for k, n := range counts {
+		bins := limit - len(out) // still to be filled, the open one included
+		if bins == 1 {
+			break
+		}
+		// The bin closes before a value that would overshoot its share of what is
+		// left by more than it falls short of it now.
+		if held > 0 && (2*held+n)*bins > 2*left {
+			out = append(out, between(values[k-1], values[k]))
+			left, held = left-held, 0
+		}
+		held += n
+	}
+	return out
+}
+
+// runs are the distinct values of a sorted slice and how often each occurs.
+func runs(sorted []float64) (values []float64, counts []int) {
+	for i, x := range sorted {
+		if i == 0 || x != sorted[i-1] {
+			values, counts = append(values, x), append(counts, 0)
+		}
+		counts[len(counts)-1]++
+	}
+	return values, counts
+}
+
+// between is halfway from a to b > a, rounded to a if rounding would reach b.
+func between(a, b float64) float64 {
+	mid := a/2 + b/2 // b-a might overflow
+	if mid >= b || mid < a {
+		return a
+	}
+	return mid
+}
+
+// fitCategories gives the most frequent categories a bin each, the lower code
+// first among equals; the bins are in the order of the codes.
+func fitCategories(column []float64, levels, limit int) binner {
+	counts := make([]int, levels)
+	for _, x := range column {
+		if x >= 0 {
+			counts[int(x)]++
+		}
+	}
+	order := make([]int, 0, levels)
+	for code, n := range counts {
+		if n > 0 {
+			order = append(order, code)
+		}
+	}
+	if limit = min(limit, maxBins-2); len(order) > limit {
+		slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(counts[b], counts[a]) })
+		order = order[:limit]
+		slices.Sort(order)
+	}
+	b := binner{levels: levels, values: len(order), codes: make([]uint8, levels)}
+	b.missing, b.other = uint8(b.values), uint8(b.values+1)
+	for code := range b.codes {
+		b.codes[code] = b.other
+	}
+	for bin, code := range order {
+		b.codes[code] = uint8(bin)
+	}
+	return b
+}
+
+// ValueError is a value that cannot be learnt from.
+type ValueError struct {
+	Feature string // or "label"
+	Row     int    // counted from 0
+	Value   float64
+	Want    string
+}
+
+func (e *ValueError) Error() string {
+	return fmt.Sprintf("%s, row %d: %v, want %s", e.Feature, e.Row, e.Value, e.Want)
+}
+
+// Unwrap makes errors.Is(err, ErrMatrix) true.
+func (e *ValueError) Unwrap() error { return ErrMatrix }
+
+func checkColumn(f features.Feature, column []float64) error {
+	for i, x := range column {
+		switch {
+		case math.IsInf(x, 0):
+			return &ValueError{f.Name, i, x, "a finite number, or NaN where it is missing"}
+		case f.Levels > 0 && !math.IsNaN(x) && (x < -1 || x >= float64(f.Levels) || x != math.Trunc(x)):
+			return &ValueError{f.Name, i, x, fmt.Sprintf("a category from -1 to %d, or NaN where it is missing", f.Levels-1)}
+		}
+	}
+	return nil
+}
+
+// checkMatrix says whether every column and label can be learnt from.
+func checkMatrix(m *features.Matrix) error {
+	if len(m.Features) != len(m.Columns) {
+		return fmt.Errorf("%w: %d features, %d columns", ErrMatrix, len(m.Features), len(m.Columns))
+	}
+	for i, y := range m.Label {
+		if y != 0 && y != 1 {
+			return &ValueError{"label", i, y, "0 or 1"}
+		}
+	}
+	for j, column := range m.Columns {
+		if len(column) != m.Rows() {
+			return fmt.Errorf("%w: %s has %d rows, the label %d", ErrMatrix, m.Features[j].Name, len(column), m.Rows())
+		}
+		if err := checkColumn(m.Features[j], column); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bins is a matrix of one-byte bins, a slice per feature.
+type bins [][]uint8
+
+// binAll bins every column of a checked matrix.
+func binAll(binners []binner, m *features.Matrix) bins {
+	out := make(bins, len(binners))
+	parallel(len(binners), func(j int) {
+		out[j] = make([]uint8, m.Rows())
+		for i, x := range m.Columns[j] {
+			out[j][i] = binners[j].bin(x)
+		}
+	})
+	return out
+}
