@@ -114,7 +114,9 @@ type Split struct {
 	// TrainedRows is the number of leading rows learnt from (order).
 	TrainedRows int `json:"trained_rows,omitempty"`
 	// KeyBound, in hex: no account whose key is below was learnt from (group).
+	// Keys tells what account keys are made of.
 	KeyBound string `json:"key_bound,omitempty"`
+	Keys     string `json:"keys,omitempty"`
 	// Refit says that the published model was fitted again on all rows.
 	Refit bool `json:"refit,omitempty"`
 }
@@ -347,10 +349,9 @@ func parseModel(kind string, b []byte, e *features.Encoder) (Model, error) {
 }
 
 func rankingTable(r *evaluate.Ranking) *datasets.Table {
-	values, counts := r.Points()
 	return &datasets.Table{Columns: []datasets.Column{
-		{Name: "raw", Kind: datasets.Number, Numbers: values},
-		{Name: "rows", Kind: datasets.Number, Numbers: counts},
+		{Name: "raw", Kind: datasets.Number, Numbers: r.Values()},
+		{Name: "rows", Kind: datasets.Number, Numbers: r.Counts()},
 	}}
 }
 
@@ -363,5 +364,5 @@ func parseRanking(b []byte) (*evaluate.Ranking, error) {
 	if raw == nil || rows == nil || raw.Kind != datasets.Number || rows.Kind != datasets.Number {
 		return nil, errors.New("columns raw and rows are not there")
 	}
-	return evaluate.RankingFromPoints(raw.Numbers, rows.Numbers)
+	return evaluate.FromCounts(raw.Numbers, rows.Numbers)
 }

@@ -61,3 +61,13 @@ type Importance struct {
 	Feature string  `json:"feature"`
 	Share   float64 `json:"share"`
 }
+
+// Candidate is the candidate of that learner; the zero one if there is none.
+func (m *Metrics) Candidate(learner string) Candidate {
+	for _, c := range m.Candidates {
+		if c.Learner == learner {
+			return c
+		}
+	}
+	return Candidate{}
+}

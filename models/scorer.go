@@ -1,6 +1,7 @@
 package models
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -78,6 +79,19 @@ func importance(m Model) []float64 {
 			out[j] /= sum
 		}
 	}
+	return out
+}
+
+// RankImportance lists the features of an artifact that matter at all, the most
+// important first (ties: in the encoder's order).
+func RankImportance(a *Artifact) []Importance {
+	var out []Importance
+	for j, share := range importance(a.Model) {
+		if share > 0 {
+			out = append(out, Importance{a.Encoder.Columns[j].Name, share})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Importance) int { return cmp.Compare(b.Share, a.Share) })
 	return out
 }
 

@@ -1,0 +1,100 @@
+package train
+
+import (
+	"fmt"
+	"slices"
+
+	"propensity/features"
+	"propensity/models"
+	"propensity/models/evaluate"
+)
+
+// judged is a fitted model with its scores on the rows that judge.
+type judged struct {
+	*fitted
+	raw, probability []float64
+	report           *evaluate.Report
+	gain             *evaluate.Difference
+}
+
+// judge scores the rows of the newest window, which nobody learnt from.
+func (p *prepared) judge(f *fitted, m *features.Matrix, rows []int, seed uint64) (*judged, error) {
+	j := &judged{fitted: f}
+	j.raw, j.probability = f.score(m)
+	var err error
+	j.report, err = evaluate.Judge(m.Label, j.raw, j.probability, pick(p.value, rows), m.Group, evaluate.Options{Seed: seed})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.name, err)
+	}
+	return j, nil
+}
+
+// choose takes the first candidate, and a later, more complex one only where its
+// gain in log loss over the one chosen so far has an interval above zero.
+func choose(candidates []*judged, m *features.Matrix) (*judged, error) {
+	best := candidates[0]
+	for _, c := range candidates[1:] {
+		gain, err := evaluate.PairedLogLoss(m.Label, c.probability, best.probability, m.Group)
+		if err != nil {
+			return nil, err
+		}
+		c.gain = &gain
+		if gain.Low > 0 {
+			best = c
+		}
+	}
+	return best, nil
+}
+
+// bandShares are the percentiles of the judging rows at which the bands start.
+var bandShares = [...]struct {
+	name       string
+	percentile float64
+}{{"A", 90}, {"B", 70}, {"C", 40}, {"D", 15}, {"E", 0}}
+
+// newBands cuts at percentiles of the judging rows' probabilities. Where two cuts
+// fall on one probability the higher band takes it.
+func newBands(probability []float64) []models.Band {
+	sorted := slices.Clone(probability)
+	slices.Sort(sorted)
+	var out []models.Band
+	for _, b := range bandShares {
+		from := sorted[int(float64(len(sorted)-1)*b.percentile/100)]
+		if b.percentile == 0 {
+			from = 0
+		}
+		if len(out) == 0 || from < out[len(out)-1].From {
+			out = append(out, models.Band{Name: b.name, From: from})
+		}
+	}
+	return out
+}
+
+// observe fills in what was observed in each band.
+func observe(bands []models.Band, probability []float64, m *features.Matrix) ([]models.Band, error) {
+	out := slices.Clone(bands)
+	high := 2.0
+	for i := range out {
+		b := &out[i]
+		var label []float64
+		var group []int
+		for k, p := range probability {
+			if p >= b.From && p < high {
+				label, group = append(label, m.Label[k]), append(group, m.Group[k])
+			}
+		}
+		high = b.From
+		b.Rows, b.Positives, b.Rate = len(label), 0, evaluate.Wilson(0, 0)
+		if len(label) == 0 {
+			continue
+		}
+		for _, y := range label {
+			b.Positives += int(y)
+		}
+		var err error
+		if b.Rate, err = evaluate.Rate(label, group); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

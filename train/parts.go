@@ -1,0 +1,160 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"propensity/datasets"
+	"propensity/models"
+)
+
+// foldCount is the number of folds for settings and calibration. Five is the
+// usual compromise of bias and cost (Kohavi 1995).
+const foldCount = 5
+
+// parts cuts the labelled rows in two: those to learn from, and the newest
+// window, or a share of the accounts, that only judges.
+func (p *prepared) parts(s Spec) (datasets.Split, models.Split, error) {
+	about := models.Split{Kind: s.Split, Share: s.Holdout}
+	var cut datasets.Split
+	var err error
+	switch s.Split {
+	case SplitTime:
+		cut, err = datasets.SplitTime(p.moments, s.horizon(), s.Holdout)
+	case SplitOrder:
+		cut, err = datasets.SplitOrder(len(p.label), s.Holdout)
+	default:
+		var bound uint64
+		cut, bound, err = datasets.SplitGroup(p.keys, p.label, s.Holdout)
+		about.KeyBound = strconv.FormatUint(bound, 16)
+		about.Keys = p.keyOf(s)
+	}
+	if err == nil {
+		err = cut.CheckLabels(p.label)
+	}
+	if err != nil {
+		return cut, about, fmt.Errorf("%w: %w", ErrTable, err)
+	}
+	about.Trained, about.Judged, about.Purged = len(cut.Train), len(cut.Test), len(cut.Purged)
+	if s.Horizon > 0 {
+		about.Horizon = fmt.Sprintf("%dd", s.Horizon)
+	}
+	p.learntFrom(&about, cut.Train)
+	return cut, about, nil
+}
+
+// learntFrom records the rows that a model learns from.
+func (p *prepared) learntFrom(about *models.Split, rows []int) {
+	switch about.Kind {
+	case SplitTime:
+		newest := p.moments[rows[0]]
+		for _, i := range rows {
+			newest = max(newest, p.moments[i])
+		}
+		about.TrainedUntil = datasets.FormatTime(newest)
+	case SplitOrder:
+		about.TrainedRows = p.places[rows[len(rows)-1]] + 1
+	}
+}
+
+// keyOf names what account keys are made of: keys of another origin cannot be compared.
+func (p *prepared) keyOf(s Spec) string {
+	if s.ID != "" {
+		return fmt.Sprintf("id %s seed %d", s.ID, s.Seed)
+	}
+	names := p.candidates.Names()
+	slices.Sort(names)
+	return fmt.Sprintf("rows of %s seed %d", strings.Join(names, ","), s.Seed)
+}
+
+// unseenBy picks, among the given rows, those that a version certainly never
+// learnt from; an error says why that cannot be told.
+func (p *prepared) unseenBy(about models.Split, s Spec, rows []int) ([]int, error) {
+	var unseen func(i int) bool
+	switch {
+	case about.Kind != s.Split:
+		return nil, fmt.Errorf("it was split by %s, this one by %s", about.Kind, s.Split)
+	case about.Kind == SplitTime:
+		until, err := datasets.ParseTime(about.TrainedUntil)
+		if err != nil {
+			return nil, err
+		}
+		unseen = func(i int) bool { return p.moments[i] > until }
+	case about.Kind == SplitOrder:
+		unseen = func(i int) bool { return p.places[i] >= about.TrainedRows }
+	case about.Refit:
+		return nil, errors.New("it was fitted again on all rows")
+	case about.Keys != p.keyOf(s):
+		return nil, errors.New("its accounts were told apart by another id, seed or set of columns")
+	default:
+		bound, err := strconv.ParseUint(about.KeyBound, 16, 64)
+		if err != nil {
+			return nil, err
+		}
+		unseen = func(i int) bool { return p.keys[i] < bound }
+	}
+	var out []int
+	for _, i := range rows {
+		if unseen(i) {
+			out = append(out, i)
+		}
+	}
+	return out, nil
+}
+
+// folds cuts the rows to learn from for predictions out of fold. Places are
+// within rows. With too few moments it falls back to folds by account, and says so.
+func (p *prepared) folds(s Spec, rows []int) (folds []datasets.Fold, note string, err error) {
+	label, keys := pick(p.label, rows), pick(p.keys, rows)
+	switch s.Split {
+	case SplitTime:
+		folds, err = datasets.FoldsTime(pick(p.moments, rows), s.horizon(), foldCount)
+	case SplitOrder:
+		folds, err = datasets.FoldsOrder(len(rows), foldCount)
+	default:
+		folds, err = datasets.FoldsGroup(keys, label, foldCount)
+		return folds, "", wrapTable(err)
+	}
+	if err == nil {
+		err = datasets.CheckFolds(folds, label)
+	}
+	if err == nil {
+		return folds, "", nil
+	}
+	note = fmt.Sprintf("settings and calibration come from folds by account, not by %s: %v", s.Split, err)
+	folds, err = datasets.FoldsGroup(keys, label, foldCount)
+	return folds, note, wrapTable(err)
+}
+
+func wrapTable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrTable, err)
+}
+
+func pick[T any](xs []T, rows []int) []T {
+	if xs == nil {
+		return nil
+	}
+	out := make([]T, len(rows))
+	for k, i := range rows {
+		out[k] = xs[i]
+	}
+	return out
+}
+
+// finite keeps the places whose value is a number.
+func finite(xs []float64) []int {
+	var out []int
+	for i, x := range xs {
+		if !math.IsNaN(x) {
+			out = append(out, i)
+		}
+	}
+	return out
+}

@@ -1,0 +1,217 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"propensity/datasets"
+	"propensity/features"
+	"propensity/models"
+	"propensity/models/evaluate"
+)
+
+// Progress tells how far a stage is: done of total. The total of a stage that
+// may end early is the most it can take.
+type Progress func(stage string, done, total int)
+
+// Result is what a run leaves: the artifact and why it may, or may not, become champion.
+type Result struct {
+	Artifact *models.Artifact
+	Files    models.Files
+	Notes    []string
+}
+
+// Run learns from a table. Champion is the version in place, nil if there is
+// none; progress may be nil. The same table, spec and champion give the same
+// artifact, bit for bit. Errors are ErrSpec, ErrLabel, ErrTable, those of the
+// learners, or ctx.Err().
+func Run(ctx context.Context, t *datasets.Table, s Spec, champion *Champion, progress Progress) (*Result, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	s = s.withDefaults()
+	if progress == nil {
+		progress = func(string, int, int) {}
+	}
+	progress("prepare", 0, 1)
+	p, err := prepare(t, s)
+	if err != nil {
+		return nil, err
+	}
+	cut, about, err := p.parts(s)
+	if err != nil {
+		return nil, err
+	}
+	e, err := p.encode(cut.Train)
+	if err != nil {
+		return nil, err
+	}
+	folds, note, err := p.folds(s, cut.Train)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{Spec: s, prepared: p, encoded: e, folds: folds, about: about, progress: progress}
+	r.note(p.notes...)
+	r.note(cut.Note, note)
+	progress("prepare", 1, 1)
+	if r.judging, err = p.matrix(e.encoder, cut.Test); err != nil {
+		return nil, err
+	}
+	winner, err := r.candidates(ctx, cut.Test)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.gate(winner, champion, cut); err != nil {
+		return nil, err
+	}
+	if s.Refit {
+		if err := r.refit(ctx, winner); err != nil {
+			return nil, err
+		}
+	}
+	return r.result(winner, champion, t.Fingerprint())
+}
+
+// run carries one training run from step to step.
+type run struct {
+	Spec
+	*prepared
+	*encoded
+	folds    []datasets.Fold
+	judging  features.Matrix // the rows that judge, encoded
+	about    models.Split
+	metrics  models.Metrics
+	notes    []string
+	progress Progress
+}
+
+func (r *run) note(texts ...string) {
+	for _, text := range texts {
+		if text != "" {
+			r.notes = append(r.notes, text)
+		}
+	}
+}
+
+// candidates fits and judges every learner and chooses among them.
+func (r *run) candidates(ctx context.Context, test []int) (*judged, error) {
+	var all []*judged
+	for _, name := range LearnerNames() { // the simplest first, however they were named
+		if !slices.Contains(r.Learners, name) {
+			continue
+		}
+		f, err := fitLearner(ctx, name, r.encoded, r.folds, r.Seed, func(done, total int) { r.progress(name, done, total) })
+		if err != nil {
+			return nil, err
+		}
+		j, err := r.judge(f, &r.judging, test, r.Seed)
+		if err != nil {
+			return nil, wrapTable(err)
+		}
+		r.progress(name, 1, 1)
+		all = append(all, j)
+	}
+	winner, err := choose(all, &r.judging)
+	if err != nil {
+		return nil, wrapTable(err)
+	}
+	for _, j := range all {
+		r.metrics.Candidates = append(r.metrics.Candidates, models.Candidate{Learner: j.name, Settings: j.settings, Report: *j.report, Gain: j.gain})
+	}
+	r.metrics.Chosen, r.metrics.Calibration = winner.name, winner.choice
+	positives := 0
+	for _, y := range r.label {
+		positives += int(y)
+	}
+	r.note(trust(winner.report, positives))
+	return winner, nil
+}
+
+// gate holds the winner against the base rate, the best rule and the champion.
+func (r *run) gate(winner *judged, champion *Champion, cut datasets.Split) error {
+	g := &gate{m: &r.judging, winner: winner, baseRate: mean(r.matrix.Label)}
+	if err := g.beatsBaseRate(); err != nil {
+		return wrapTable(err)
+	}
+	if best := bestRule(r.encoder, &r.matrix); best != nil {
+		if err := g.beatsRule(best); err != nil {
+			return wrapTable(err)
+		}
+		r.metrics.Rule = &best.Rule
+	}
+	if champion != nil {
+		if err := g.standsAgainst(champion, r.prepared, r.Spec, cut.Test); err != nil {
+			return err
+		}
+	}
+	r.metrics.Gate = g.Gate
+	return nil
+}
+
+// refit fits the winner again on every labelled row, settings and calibration
+// fixed; the figures remain those of the model that was judged.
+func (r *run) refit(ctx context.Context, winner *judged) error {
+	r.progress("refit", 0, 1)
+	rows := make([]int, len(r.label))
+	for i := range rows {
+		rows[i] = i
+	}
+	e, err := r.encode(rows)
+	if err != nil {
+		return err
+	}
+	if winner.model, err = winner.Fit(ctx, e.matrix, features.Matrix{}); err != nil {
+		return fmt.Errorf("refit: %w", err)
+	}
+	r.encoded, winner.encoder = e, e.encoder
+	r.about.Refit = true
+	r.learntFrom(&r.about, rows)
+	r.note("the published model was fitted again on all rows after it was judged")
+	r.progress("refit", 1, 1)
+	return nil
+}
+
+// result puts the artifact together.
+func (r *run) result(winner *judged, champion *Champion, fingerprint string) (*Result, error) {
+	bands := newBands(winner.probability)
+	if champion != nil && !r.Rebands {
+		bands = champion.Scorer.Artifact().Manifest.Bands
+	}
+	bands, err := observe(bands, winner.probability, &r.judging)
+	if err != nil {
+		return nil, err
+	}
+	ranking, err := evaluate.NewRanking(winner.raw)
+	if err != nil {
+		return nil, err
+	}
+	a := &models.Artifact{
+		Manifest: models.Manifest{
+			Name: r.Name, Learner: winner.name, Account: r.ID, Moment: r.Time,
+			Label: models.Label{Column: r.Label, Positive: r.positive}, Value: r.Value,
+			Data: r.data(fingerprint), Split: r.about, Seed: r.Seed, BaseRate: mean(r.matrix.Label),
+			Bands: bands, LeftOut: r.left, Notes: r.notes,
+		},
+		Encoder: winner.encoder, Model: winner.model, Calibration: winner.calibration, Ranking: ranking,
+	}
+	r.metrics.Importance = models.RankImportance(a)
+	a.Metrics = r.metrics
+	if a.Spec, err = r.YAML(); err != nil {
+		return nil, err
+	}
+	a.Card = card(a)
+	files, err := a.Files()
+	if err != nil {
+		return nil, err
+	}
+	return &Result{Artifact: a, Files: files, Notes: r.notes}, nil
+}
+
+func mean(xs []float64) float64 {
+	sum := 0.0
+	for _, x := range xs {
+		sum += x
+	}
+	return sum / float64(len(xs))
+}

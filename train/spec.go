@@ -1,0 +1,182 @@
+// Package train turns a table with a known outcome into an artifact: it splits,
+// encodes, fits, calibrates, judges on rows that no learner saw, and decides
+// whether the new version deserves to be champion.
+package train
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"propensity/datasets"
+	"propensity/models"
+)
+
+// Errors of a table or spec that cannot be learnt from; test with errors.Is.
+var (
+	ErrSpec  = errors.New("invalid spec")
+	ErrLabel = errors.New("unusable label")
+	ErrTable = errors.New("unusable table")
+)
+
+// Spec says what to learn from a table. The zero value of a field is its default.
+type Spec struct {
+	Name string `yaml:"name"`
+	// ID is the column of the account, Time the one of the moment; both optional.
+	ID   string `yaml:"id,omitempty"`
+	Time string `yaml:"time,omitempty"`
+	// Label is the column of the outcome, Positive its positive value. Positive may
+	// be left out where the values are true and false or 1 and 0.
+	Label    string `yaml:"label"`
+	Positive string `yaml:"positive,omitempty"`
+	// Value is a number column with the money at stake. It stays a feature.
+	Value string `yaml:"value,omitempty"`
+	// Drop are columns that are not to be learnt from.
+	Drop []string `yaml:"drop,omitempty"`
+	// Types sets kinds by hand; the reader of the file applies them.
+	Types map[string]datasets.Kind `yaml:"types,omitempty"`
+	// Split is time, order or group. Default: time where there is a time column,
+	// group otherwise.
+	Split string `yaml:"split,omitempty"`
+	// Horizon is how long after the moment the label looks, in days: rows whose
+	// horizon reaches into the newest window are purged. 0: as soon as the moment.
+	Horizon int `yaml:"horizon_days,omitempty"`
+	// Holdout is the share of rows that only judge. Default 0.2.
+	Holdout float64 `yaml:"holdout,omitempty"`
+	// Learners to try, simplest first. Default: logistic, boosting.
+	Learners []string `yaml:"learners,omitempty"`
+	// Refit fits the winner again on all rows, settings fixed, after it was judged.
+	Refit bool `yaml:"refit,omitempty"`
+	// Rebands computes the bands anew instead of keeping the champion's.
+	Rebands bool   `yaml:"rebands,omitempty"`
+	Seed    uint64 `yaml:"seed"`
+}
+
+// Kinds of split.
+const (
+	SplitTime  = "time"
+	SplitOrder = "order"
+	SplitGroup = "group"
+)
+
+// LearnerNames are the learners that a spec may name, the simplest first.
+func LearnerNames() []string { return []string{"logistic", "cart", "boosting"} }
+
+// withDefaults fills what was left out.
+func (s Spec) withDefaults() Spec {
+	if s.Split == "" {
+		s.Split = SplitGroup
+		if s.Time != "" {
+			s.Split = SplitTime
+		}
+	}
+	if s.Holdout == 0 {
+		s.Holdout = 0.2
+	}
+	if len(s.Learners) == 0 {
+		s.Learners = []string{"logistic", "boosting"}
+	}
+	return s
+}
+
+// Validate lists every fault of the spec at once.
+func (s Spec) Validate() error {
+	s = s.withDefaults()
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if err := models.ValidName(s.Name); err != nil {
+		faults = append(faults, err)
+	}
+	if s.Label == "" {
+		fault("no label: name the column of the outcome and its positive value (--label Churn=Yes)")
+	}
+	named := map[string]string{}
+	for _, c := range [][2]string{{"id", s.ID}, {"time", s.Time}, {"label", s.Label}} {
+		if c[1] == "" {
+			continue
+		}
+		if other, taken := named[c[1]]; taken {
+			fault("column %q cannot be both %s and %s", c[1], other, c[0])
+		}
+		named[c[1]] = c[0]
+	}
+	for _, c := range s.Drop {
+		if role, ok := named[c]; ok {
+			fault("column %q is the %s and cannot be dropped", c, role)
+		}
+	}
+	if s.Value != "" && (s.Value == s.Label || s.Value == s.ID || s.Value == s.Time) {
+		fault("column %q cannot be the value and the %s", s.Value, named[s.Value])
+	}
+	switch s.Split {
+	case SplitTime:
+		if s.Time == "" {
+			fault("split %q needs a time column (--time)", s.Split)
+		}
+	case SplitOrder, SplitGroup:
+	default:
+		fault("unknown split %q: use time, order or group", s.Split)
+	}
+	if !(s.Holdout >= 0.05 && s.Holdout <= 0.5) {
+		fault("holdout %v is not between 0.05 and 0.5", s.Holdout)
+	}
+	if s.Horizon < 0 {
+		fault("horizon_days %d is negative", s.Horizon)
+	}
+	for i, l := range s.Learners {
+		if !slices.Contains(LearnerNames(), l) {
+			fault("unknown learner %q: use %s", l, strings.Join(LearnerNames(), ", "))
+		}
+		if slices.Contains(s.Learners[:i], l) {
+			fault("learner %q is named twice", l)
+		}
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("%w: %w", ErrSpec, errors.Join(faults...))
+	}
+	return nil
+}
+
+// ReadKinds are the kinds to hold a file to when it is read for this spec: the
+// id is kept letter by letter, the moment is a time.
+func (s Spec) ReadKinds() map[string]datasets.Kind {
+	kinds := make(map[string]datasets.Kind, len(s.Types)+2)
+	for c, k := range s.Types {
+		kinds[c] = k
+	}
+	if s.ID != "" {
+		kinds[s.ID] = datasets.Text
+	}
+	if s.Time != "" {
+		kinds[s.Time] = datasets.Time
+	}
+	if s.Value != "" {
+		kinds[s.Value] = datasets.Number
+	}
+	return kinds
+}
+
+// YAML writes the spec as the artifact keeps it: the same spec, the same bytes.
+// Where the table came from is not part of it; the manifest has its fingerprint.
+func (s Spec) YAML() ([]byte, error) {
+	s = s.withDefaults()
+	s.Drop = slices.Clone(s.Drop)
+	sort.Strings(s.Drop)
+	return yaml.Marshal(s)
+}
+
+// ParseSpec reads what YAML wrote.
+func ParseSpec(b []byte) (Spec, error) {
+	var s Spec
+	if err := yaml.UnmarshalWithOptions(b, &s, yaml.Strict()); err != nil {
+		return s, fmt.Errorf("%w: %w", ErrSpec, err)
+	}
+	return s, s.Validate()
+}
+
+func (s Spec) horizon() time.Duration { return time.Duration(s.Horizon) * 24 * time.Hour }
