@@ -16,7 +16,7 @@ func ExampleJudge() {
 		return
 	}
 	fmt.Printf("ROC AUC %.3f, log loss %.3f against %.3f of the base rate\n", report.ROCAUC.Value, report.LogLoss.Value, report.BaseLogLoss)
-	// Output: ROC AUC 0.867, log loss 0.477 against 0.662 of the base rate
+	// Output: ROC AUC 0.867, log loss 0.466 against 0.662 of the base rate
 }
 
 func ExampleRanking() {
