@@ -1,0 +1,250 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"propensity/datasets"
+	"propensity/models/registry"
+	"propensity/train"
+)
+
+// source is where a training table comes from.
+type source struct {
+	data    string
+	missing []string
+	spec    train.Spec
+}
+
+func (a *app) trainCommand() *cobra.Command {
+	var in source
+	var label string
+	var types []string
+	c := &cobra.Command{
+		Use:   "train [NAME...]",
+		Short: "Train models from a table and publish them",
+		Long: `Train a model from a table with a known outcome, judge it on rows that nothing
+learnt from, publish it as a new version, and make it champion if it deserves it.
+
+With --data the table and its columns are given by flags, for one NAME. Without,
+the models of the project file are trained: the named ones, or all.
+
+Exit code 3: the version was published, but a gate refused it the champion alias.`,
+		Example: `  propensity train churn --data telco.csv --id customerID --label Churn=Yes
+  propensity train churn --data churn.parquet --id account_id --time moment --horizon 90 --label churned --value mrr
+  propensity train                      # every model of propensity.yaml`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, names []string) error {
+			if in.data == "" {
+				return a.trainProject(c.Context(), names)
+			}
+			if len(names) != 1 {
+				return fmt.Errorf("%w: with --data name the one model to train", errUsage)
+			}
+			in.spec.Name, in.spec.Seed = names[0], a.seed
+			var err error
+			if in.spec.Types, err = parseTypes(types); err != nil {
+				return err
+			}
+			in.spec.Label, in.spec.Positive = parseLabel(label)
+			return a.trainAll(c.Context(), []source{in})
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&in.data, "data", "", "`file` with the table: CSV, Parquet, Arrow or NDJSON; - is stdin")
+	f.StringVar(&in.spec.ID, "id", "", "`column` of the account")
+	f.StringVar(&label, "label", "", "`column=value` of the positive outcome; the value may be left out for true/false and 1/0")
+	f.StringVar(&in.spec.Time, "time", "", "`column` of the moment: the newest window judges")
+	f.IntVar(&in.spec.Horizon, "horizon", 0, "`days` after the moment that the label looks at")
+	f.StringVar(&in.spec.Value, "value", "", "number `column` with the money at stake")
+	f.StringSliceVar(&in.spec.Drop, "drop", nil, "`columns` not to learn from")
+	f.StringSliceVar(&types, "types", nil, "types set by hand: `column=type` (number, boolean, category, time, text)")
+	f.StringSliceVar(&in.missing, "missing", nil, "`texts` that mean a missing value in every column")
+	f.StringVar(&in.spec.Split, "split", "", "`kind` of split: time, order or group (default: time with --time, else group)")
+	f.Float64Var(&in.spec.Holdout, "holdout", 0.2, "`share` of the rows that only judge")
+	f.StringSliceVar(&in.spec.Learners, "learner", nil, "`learners` to try: "+strings.Join(train.LearnerNames(), ", ")+" (default: logistic, boosting)")
+	f.BoolVar(&in.spec.Refit, "refit", false, "publish the winner fitted again on all rows")
+	f.BoolVar(&in.spec.Rebands, "rebands", false, "cut the bands anew instead of keeping the champion's")
+	return c
+}
+
+// parseLabel splits "Churn=Yes" at its last =; without one the value is to be found.
+func parseLabel(s string) (column, positive string) {
+	if i := strings.LastIndexByte(s, '='); i > 0 {
+		return s[:i], s[i+1:]
+	}
+	return s, ""
+}
+
+func parseTypes(pairs []string) (map[string]datasets.Kind, error) {
+	if len(pairs) == 0 {
+		return nil, nil
+	}
+	out := make(map[string]datasets.Kind, len(pairs))
+	for _, p := range pairs {
+		i := strings.LastIndexByte(p, '=')
+		if i <= 0 {
+			return nil, fmt.Errorf("%w: --types %q: write column=type", errUsage, p)
+		}
+		k, err := datasets.ParseKind(p[i+1:])
+		if err != nil {
+			return nil, fmt.Errorf("%w: --types %q: %w", errUsage, p, err)
+		}
+		out[p[:i]] = k
+	}
+	return out, nil
+}
+
+// trainProject trains models of the project file.
+func (a *app) trainProject(ctx context.Context, names []string) error {
+	b, err := os.ReadFile(a.config)
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%w: no --data, and no project file %s; name a table with --data, or a file with --config", errUsage, a.config)
+	}
+	if err != nil {
+		return err
+	}
+	p, err := train.ParseProject(b)
+	if err != nil {
+		return fmt.Errorf("%s: %w", a.config, err)
+	}
+	all, err := p.Choose(names)
+	if err != nil {
+		return fmt.Errorf("%s: %w", a.config, err)
+	}
+	var sources []source
+	for _, m := range all {
+		data := m.Data
+		if !filepath.IsAbs(data) {
+			data = filepath.Join(filepath.Dir(a.config), data)
+		}
+		m.Spec.Seed = a.seed
+		sources = append(sources, source{data: data, missing: m.Missing, spec: m.Spec})
+	}
+	return a.trainAll(ctx, sources)
+}
+
+// trainAll trains one model after the other; a gate that says no to one does not
+// keep the others from being trained.
+func (a *app) trainAll(ctx context.Context, sources []source) error {
+	var refused []string
+	var results []trained
+	for _, in := range sources {
+		t, err := a.train(ctx, in)
+		if err != nil {
+			return fmt.Errorf("%s: %w", in.spec.Name, err)
+		}
+		results = append(results, *t)
+		if !t.Promoted {
+			refused = append(refused, fmt.Sprintf("%s@%d", t.Name, t.Version))
+		}
+		if !a.json {
+			a.showTrained(t)
+		}
+	}
+	if a.json {
+		var v any = results
+		if len(results) == 1 {
+			v = results[0]
+		}
+		if err := a.printJSON(v); err != nil {
+			return err
+		}
+	}
+	if len(refused) > 0 {
+		return fmt.Errorf("%w: %s published without becoming champion", errNo, strings.Join(refused, ", "))
+	}
+	return nil
+}
+
+// train trains, publishes and, if the gate lets it, promotes one model.
+func (a *app) train(ctx context.Context, in source) (*trained, error) {
+	if err := in.spec.Validate(); err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	tick, wait := a.progress()
+	r, err := a.learn(ctx, in, tick)
+	wait()
+	if err != nil {
+		return nil, err
+	}
+	reg, name := registry.Open(a.registry), in.spec.Name
+	version, err := reg.Publish(ctx, name, r.Files, registry.Event{
+		Actor: actor(), Note: "trained",
+		Facts: map[string]any{"data": filepath.Base(in.data), "seconds": time.Since(start).Seconds(), "go": runtime.Version(), "cpus": runtime.NumCPU()},
+	})
+	if err != nil {
+		return nil, err
+	}
+	t := &trained{
+		Name: name, Version: version, Hash: r.Artifact.Hash(), Promoted: r.Artifact.Metrics.Gate.Passed,
+		Seconds: time.Since(start).Seconds(), Manifest: &r.Artifact.Manifest, Metrics: &r.Artifact.Metrics,
+	}
+	if !t.Promoted {
+		return t, nil
+	}
+	return t, reg.Promote(ctx, name, version, registry.Champion, registry.Event{Actor: actor(), Note: "passed the gate of its training"})
+}
+
+// learn reads the table and trains, against the champion in place.
+func (a *app) learn(ctx context.Context, in source, tick train.Progress) (*train.Result, error) {
+	champion, err := a.champion(in.spec.Name)
+	if err != nil {
+		return nil, err
+	}
+	table, err := a.read(in.data, datasets.ReadOptions{Kinds: in.spec.ReadKinds(), Missing: in.missing, Progress: bytesTick(tick)})
+	if err != nil {
+		return nil, err
+	}
+	for _, note := range table.Notes {
+		a.say("note: %s", note)
+	}
+	return train.Run(ctx, table, in.spec, champion, tick)
+}
+
+// champion is the version in place, nil if there is none.
+func (a *app) champion(name string) (*train.Champion, error) {
+	s, ref, err := registry.Open(a.registry).Load(registry.Ref{Name: name, Alias: registry.Champion})
+	if errors.Is(err, registry.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the champion in place: %w", err)
+	}
+	return &train.Champion{Version: ref.Version, Scorer: s}, nil
+}
+
+// read reads a table; - is stdin.
+func (a *app) read(path string, o datasets.ReadOptions) (*datasets.Table, error) {
+	if path == "-" {
+		return datasets.ReadFrom(a.stdin, "-", o)
+	}
+	return datasets.Read(path, o)
+}
+
+// bytesTick turns bytes read into a stage of the progress display.
+func bytesTick(tick train.Progress) func(read, total int64) {
+	return func(read, total int64) {
+		if total > 0 {
+			tick("read", int(read), int(total))
+		}
+	}
+}
+
+// actor is who the log says did it.
+func actor() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "unknown"
+}

@@ -1,0 +1,145 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"propensity/datasets"
+)
+
+// Project is a project file, propensity.yaml: the models of a company, each from
+// a finished feature table.
+type Project struct {
+	Models []ProjectModel // in the order of the file
+}
+
+// ProjectModel is one entry of models.
+type ProjectModel struct {
+	Spec    Spec
+	Data    string   // path of the table, relative to the project file
+	Missing []string // texts that are missing in every column
+}
+
+// projectModel is an entry as the file spells it.
+type projectModel struct {
+	Data  string `yaml:"data"`
+	ID    string `yaml:"id"`
+	Time  string `yaml:"time"`
+	Label struct {
+		Column   string `yaml:"column"`
+		Positive string `yaml:"positive"`
+		Within   int    `yaml:"within_days"`
+	} `yaml:"label"`
+	Value    string                   `yaml:"value"`
+	Drop     []string                 `yaml:"drop"`
+	Types    map[string]datasets.Kind `yaml:"types"`
+	Missing  []string                 `yaml:"missing"`
+	Split    string                   `yaml:"split"`
+	Holdout  float64                  `yaml:"holdout"`
+	Learners []string                 `yaml:"learners"`
+	Refit    bool                     `yaml:"refit"`
+	Rebands  bool                     `yaml:"rebands"`
+}
+
+// ParseProject reads a project file. Every fault is listed, with its line.
+func ParseProject(b []byte) (*Project, error) {
+	var file struct {
+		Version int            `yaml:"version"`
+		Account string         `yaml:"account"`
+		Models  map[string]any `yaml:"models"`
+	}
+	if err := yaml.UnmarshalWithOptions(b, &file, yaml.Strict()); err != nil {
+		return nil, fmt.Errorf("%w: %s", ErrSpec, yaml.FormatError(err, false, true))
+	}
+	if file.Version != 1 {
+		return nil, fmt.Errorf("%w: version is %d, this program reads version: 1", ErrSpec, file.Version)
+	}
+	if len(file.Models) == 0 {
+		return nil, fmt.Errorf("%w: it names no models", ErrSpec)
+	}
+	tree, err := parser.ParseBytes(b, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSpec, err)
+	}
+	p := &Project{}
+	var faults []error
+	for _, entry := range modelNodes(tree) {
+		name, line := entry.Key.String(), entry.Key.GetToken().Position.Line
+		m, err := parseModel(name, file.Account, entry.Value)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("line %d, model %s: %w", line, name, err))
+			continue
+		}
+		p.Models = append(p.Models, m)
+	}
+	return p, errors.Join(faults...)
+}
+
+// modelNodes are the entries under models, in the order of the file.
+func modelNodes(f *ast.File) []*ast.MappingValueNode {
+	for _, doc := range f.Docs {
+		for _, top := range entries(doc.Body) {
+			if top.Key.String() == "models" {
+				return entries(top.Value)
+			}
+		}
+	}
+	return nil
+}
+
+// entries are the pairs of a mapping.
+func entries(n ast.Node) []*ast.MappingValueNode {
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		return n.Values
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{n}
+	}
+	return nil
+}
+
+func parseModel(name, account string, n ast.Node) (ProjectModel, error) {
+	var e projectModel
+	if err := yaml.NodeToValue(n, &e, yaml.Strict()); err != nil {
+		return ProjectModel{}, fmt.Errorf("%w: %s", ErrSpec, yaml.FormatError(err, false, true))
+	}
+	if e.ID == "" {
+		e.ID = account
+	}
+	m := ProjectModel{Data: e.Data, Missing: e.Missing, Spec: Spec{
+		Name: name, ID: e.ID, Time: e.Time, Label: e.Label.Column, Positive: e.Label.Positive, Horizon: e.Label.Within,
+		Value: e.Value, Drop: e.Drop, Types: e.Types, Split: e.Split, Holdout: e.Holdout, Learners: e.Learners,
+		Refit: e.Refit, Rebands: e.Rebands,
+	}}
+	err := m.Spec.Validate()
+	if m.Data == "" {
+		err = errors.Join(err, fmt.Errorf("%w: it names no table (data: churn.csv)", ErrSpec))
+	}
+	return m, err
+}
+
+// Choose gives the models of those names, or all without any.
+func (p *Project) Choose(names []string) ([]ProjectModel, error) {
+	if len(names) == 0 {
+		return p.Models, nil
+	}
+	var have []string
+	for _, m := range p.Models {
+		have = append(have, m.Spec.Name)
+	}
+	var out []ProjectModel
+	for _, name := range names {
+		i := slices.Index(have, name)
+		if i < 0 {
+			return nil, fmt.Errorf("%w: no model %q; it has %s", ErrSpec, name, strings.Join(have, ", "))
+		}
+		out = append(out, p.Models[i])
+	}
+	return out, nil
+}
