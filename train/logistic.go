@@ -204,8 +204,7 @@ func (s *newton) direction(ctx context.Context, now *sums) ([]float64, error) {
 	}
 	step := mat.NewVecDense(n, nil)
 	var c mat.Cholesky
-	// Beyond 1e12 rounding alone decides; a penalty makes any condition benign.
-	if !c.Factorize(h) || (s.penalty == 0 && c.Cond() > 1e12) || c.SolveVecTo(step, mat.NewVecDense(n, now.gradient)) != nil {
+	if !c.Factorize(h) || c.SolveVecTo(step, mat.NewVecDense(n, now.gradient)) != nil {
 		return nil, fmt.Errorf("%w: the Hessian of %d weights is singular%s", ErrNoOptimum, n, s.advice())
 	}
 	step.ScaleVec(-1, step)
