@@ -1,10 +1,10 @@
 package gbdt
 
 import (
-	"math/rand/v2"
-	"testing"
 	"context"
 	"math"
+	"math/rand/v2"
+	"testing"
 
 	"propensity/features"
 )

@@ -1,0 +1,312 @@
+package gbdt
+
+import (
+	"math"
+	"math/bits"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// anyLeaf draws gradients and bins of one feature for the rows of a leaf.
+func anyLeaf(t *rapid.T, size int) (column []uint8, of []gradient) {
+	n := rapid.IntRange(2, 80).Draw(t, "rows")
+	column, of = make([]uint8, n), make([]gradient, n)
+	for i := range column {
+		column[i] = uint8(rapid.IntRange(0, size-1).Draw(t, "bin"))
+		g := rapid.IntRange(-8, 8).Draw(t, "g")
+		of[i] = gradient{int32(g * fixed / 8), int32(fixed / 4 / (1 + g*g))}
+	}
+	return column, of
+}
+
+func allRows(n int) []int32 {
+	rows := make([]int32, n)
+	for i := range rows {
+		rows[i] = int32(i)
+	}
+	return rows
+}
+
+// A histogram holds, for each bin, the sum over the rows of that bin.
+func TestHistogram(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		column, of := anyLeaf(t, 7)
+		var rows, rest []int32
+		var ordered, others []gradient
+		for i, r := range allRows(len(column)) {
+			if rapid.Bool().Draw(t, "in") {
+				rows, ordered = append(rows, r), append(ordered, of[i])
+			} else {
+				rest, others = append(rest, r), append(others, of[i])
+			}
+		}
+		var all, child, sibling histogram
+		all[3].g = 99 // left by another leaf
+		all.build(7, column, allRows(len(column)), of)
+		child.build(7, column, rows, ordered)
+		sibling.build(7, column, rest, others)
+		for b := range 7 {
+			var want sums
+			for _, r := range rows {
+				if int(column[r]) == b {
+					want = want.plus(sums{int64(of[r].g), int64(of[r].h), 1})
+				}
+			}
+			if child[b] != want {
+				t.Fatalf("bin %d: %v, want %v", b, child[b], want)
+			}
+		}
+		all.subtract(7, &child)
+		if all != sibling {
+			t.Fatalf("a leaf less one child is not the other:\n%v\n%v", all[:7], sibling[:7])
+		}
+	})
+}
+
+// twin tries every set of bins that the search may choose, row by row, and keeps
+// the first of the highest gain.
+type twin struct {
+	o      *Options
+	column []uint8
+	of     []gradient
+}
+
+func (w twin) sum(in func(bin uint8) bool) (s sums) {
+	for i, b := range w.column {
+		if in(b) {
+			s = s.plus(sums{int64(w.of[i].g), int64(w.of[i].h), 1})
+		}
+	}
+	return s
+}
+
+// loss is what a leaf at its best value takes off the loss, twice.
+func (w twin) loss(s sums, l2 float64) float64 {
+	g, h := float64(s.g)/fixed, float64(s.h)/fixed
+	return g * g / (h + l2)
+}
+
+func (w twin) gain(yes set, l2 float64) float64 {
+	left := w.sum(yes.has)
+	right := w.sum(func(b uint8) bool { return !yes.has(b) })
+	if min(left.n, right.n) < int64(w.o.MinRows) || float64(min(left.h, right.h))/fixed < w.o.MinHessian {
+		return 0
+	}
+	total := w.sum(func(uint8) bool { return true })
+	return w.loss(left, l2) + w.loss(right, l2) - w.loss(total, w.o.L2)
+}
+
+func (w twin) best(candidates []set, l2 float64) float64 {
+	best := 0.0
+	for _, yes := range candidates {
+		best = max(best, w.gain(yes, l2))
+	}
+	return best
+}
+
+// agrees checks a split against the rows: its gain is the highest of all
+// candidates, its sums are those of its set, and empty bins go with more rows.
+func (w twin) agrees(t *rapid.T, b *binner, got split, candidates []set, l2 float64) {
+	if want := w.best(candidates, l2); got.gain != want {
+		t.Fatalf("gain %v, want %v", got.gain, want)
+	}
+	if got.gain == 0 {
+		return
+	}
+	left := w.sum(got.yes.has)
+	if got.left != left || got.l2 != l2 || w.gain(got.yes, l2) != got.gain {
+		t.Fatalf("the set holds %v, the split says %v; gain %v and %v", left, got.left, w.gain(got.yes, l2), got.gain)
+	}
+	from := 0
+	if b.levels == 0 {
+		from = b.values
+		for cut := range b.values {
+			if got.yes.has(uint8(cut)) != (cut <= got.cut) {
+				t.Fatalf("yes %b is not cut at %d", got.yes[0], got.cut)
+			}
+		}
+	}
+	for bin := from; bin < b.size(); bin++ {
+		if !slices.Contains(w.column, uint8(bin)) && got.yes.has(uint8(bin)) != (2*left.n >= int64(len(w.column))) {
+			t.Fatalf("empty bin %d is on the side of fewer rows", bin)
+		}
+	}
+}
+
+func anyOptions(t *rapid.T) *Options {
+	o := Defaults()
+	o.MinRows = rapid.IntRange(1, 6).Draw(t, "MinRows")
+	o.L2 = rapid.SampledFrom([]float64{0.25, 1, 5}).Draw(t, "L2")
+	o.MinHessian = rapid.SampledFrom([]float64{0, 0.001, 1}).Draw(t, "MinHessian")
+	o.CategoryRows = rapid.IntRange(0, 4).Draw(t, "CategoryRows")
+	o.CategoryMax = rapid.IntRange(1, 8).Draw(t, "CategoryMax")
+	o.CategorySmooth = rapid.SampledFrom([]float64{0, 1, 20}).Draw(t, "CategorySmooth")
+	o.CategoryL2 = rapid.SampledFrom([]float64{0, 10}).Draw(t, "CategoryL2")
+	o.CategoryOneHot = rapid.IntRange(0, 6).Draw(t, "CategoryOneHot")
+	return &o
+}
+
+func TestNumericSplitAgainstEveryThreshold(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		o := anyOptions(t)
+		b := binner{values: 6, missing: 6}
+		column, of := anyLeaf(t, rapid.SampledFrom([]int{6, 7}).Draw(t, "bins"))
+		w := twin{o, column, of}
+		var candidates []set
+		for cut := range b.values {
+			for _, missing := range []bool{false, true} {
+				var yes set
+				for bin := 0; bin <= cut; bin++ {
+					yes.add(bin)
+				}
+				if missing {
+					yes.add(int(b.missing))
+				}
+				candidates = append(candidates, yes)
+			}
+		}
+		var h histogram
+		h.build(b.size(), column, allRows(len(column)), of)
+		s := newSearch(o, w.sum(func(uint8) bool { return true }))
+		w.agrees(t, &b, s.find(0, &b, &h), candidates, o.L2)
+	})
+}
+
+func TestCategoricalSplitAgainstEveryPrefix(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		o := anyOptions(t)
+		b := binner{levels: 7, values: 6, missing: 6, other: 7}
+		column, of := anyLeaf(t, rapid.IntRange(2, 8).Draw(t, "bins"))
+		w := twin{o, column, of}
+		only := func(bin int) sums { return w.sum(func(b uint8) bool { return int(b) == bin }) }
+		var eligible []int
+		filled := 0
+		for bin := range b.size() {
+			if s := only(bin); s.n > 0 {
+				filled++
+				if s.n >= int64(o.CategoryRows) {
+					eligible = append(eligible, bin)
+				}
+			}
+		}
+		l2 := o.L2
+		var candidates []set
+		if filled <= o.CategoryOneHot {
+			for _, bin := range eligible {
+				var yes set
+				yes.add(bin)
+				candidates = append(candidates, yes)
+			}
+		} else {
+			l2 += o.CategoryL2
+			key := func(bin int) float64 {
+				s := only(bin)
+				return float64(s.g) / fixed / (float64(s.h)/fixed + o.CategorySmooth)
+			}
+			slices.SortStableFunc(eligible, func(a, b int) int {
+				if ka, kb := key(a), key(b); ka < kb {
+					return -1
+				} else if ka > kb {
+					return 1
+				}
+				return a - b
+			})
+			for n := 1; n <= min(o.CategoryMax, len(eligible)); n++ {
+				var prefix, suffix set
+				for k := range n {
+					prefix.add(eligible[k])
+					suffix.add(eligible[len(eligible)-1-k])
+				}
+				candidates = append(candidates, prefix, suffix)
+			}
+		}
+		var h histogram
+		h.build(b.size(), column, allRows(len(column)), of)
+		s := newSearch(o, w.sum(func(uint8) bool { return true }))
+		w.agrees(t, &b, s.find(0, &b, &h), candidates, l2)
+	})
+}
+
+// Fisher 1958: without smoothing or limits, no set of categories is better than
+// the best cut of the sorted ones.
+func TestSortedCategoriesAreOptimal(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		o := Defaults()
+		o.MinRows, o.MinHessian, o.L2 = 1, 0, 0
+		o.CategoryOneHot, o.CategoryRows, o.CategoryMax, o.CategorySmooth, o.CategoryL2 = 0, 0, 255, 0, 0
+		b := binner{levels: 8, values: 8, missing: 8, other: 9}
+		column, of := anyLeaf(t, 8)
+		w := twin{&o, column, of}
+		best := 0.0
+		for mask := uint64(1); mask < 255; mask++ {
+			best = max(best, w.gain(set{mask}, 0))
+		}
+		var h histogram
+		h.build(b.size(), column, allRows(len(column)), of)
+		s := newSearch(&o, w.sum(func(uint8) bool { return true }))
+		if got := s.find(0, &b, &h); math.Abs(got.gain-best) > 1e-9*(1+best) {
+			t.Fatalf("gain %v with %d categories, the best of all sets has %v", got.gain, bits.OnesCount64(got.yes[0]), best)
+		}
+	})
+}
+
+// A partition keeps the rows of each side in their order.
+func TestPartition(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		column, _ := anyLeaf(t, 9)
+		var yes set
+		for bin := range 9 {
+			if rapid.Bool().Draw(t, "yes") {
+				yes.add(bin)
+			}
+		}
+		n := len(column)
+		start := rapid.IntRange(0, n).Draw(t, "start")
+		end := rapid.IntRange(start, n).Draw(t, "end")
+		rows := allRows(n)
+		want := slices.Clone(rows[:start])
+		for _, side := range []bool{true, false} {
+			for _, r := range rows[start:end] {
+				if yes.has(column[r]) == side {
+					want = append(want, r)
+				}
+			}
+		}
+		want = append(want, rows[end:]...)
+		g := grower{columns: bins{column}, rows: rows, spare: make([]int32, n)}
+		at := g.partition(&leaf{start: start, end: end, best: split{yes: yes}})
+		if !slices.Equal(g.rows, want) {
+			t.Fatalf("rows %v, want %v", g.rows, want)
+		}
+		for k := start; k < end; k++ {
+			if yes.has(column[g.rows[k]]) != (k < at) {
+				t.Fatalf("no starts at %d, but row %d at %d is on the wrong side", at, g.rows[k], k)
+			}
+		}
+	})
+}
+
+// Worked by hand at a probability of 3/4, and at the far ends.
+func TestGradientAndLoss(t *testing.T) {
+	raw := math.Log(3) // probability 3/4
+	var of [2]gradient
+	fillGradients(of[:], []float64{raw, raw}, []float64{0, 1})
+	if want := [2]gradient{{fixed * 3 / 4, fixed * 3 / 16}, {-fixed / 4, fixed * 3 / 16}}; of != want {
+		t.Errorf("gradients %v, want %v", of, want)
+	}
+	if got, want := lossOf(raw, 0), math.Log(4); math.Abs(got-want) > 1e-15 {
+		t.Errorf("loss of a negative %v, want %v", got, want)
+	}
+	if got, want := lossOf(raw, 1), math.Log(4.0/3); math.Abs(got-want) > 1e-15 {
+		t.Errorf("loss of a positive %v, want %v", got, want)
+	}
+	if got := lossOf(-800, 1); got != 800 {
+		t.Errorf("loss of a hopeless positive %v, want 800", got)
+	}
+	fillGradients(of[:], []float64{-800, 800}, []float64{1, 0})
+	if want := [2]gradient{{-fixed, 0}, {fixed, 0}}; of != want {
+		t.Errorf("gradients at the far ends %v, want %v", of, want)
+	}
+}
