@@ -155,3 +155,17 @@ func TestBuilderKeepsNothingOfTheCaller(t *testing.T) {
 		t.Errorf("raw %v, want 1", got)
 	}
 }
+
+func TestBuilderDropsTheSignOfZero(t *testing.T) {
+	zero := math.Copysign(0, -1)
+	e := build(t, []int{0}, zero, []Node{
+		{Feature: 0, Threshold: zero, Yes: 1, No: 2, Cover: 2}, leaf(zero, 1), leaf(1, 1),
+	})
+	for name, x := range map[string]float64{
+		"base": e.Base(), "threshold": e.Tree(0)[0].Threshold, "value": e.Tree(0)[1].Value,
+	} {
+		if x != 0 || math.Signbit(x) {
+			t.Errorf("%s is %v", name, x)
+		}
+	}
+}

@@ -178,6 +178,17 @@ func TestExplainDeepest(t *testing.T) {
 	}
 }
 
+// Covers that sum up but for rounding still weigh as shares of one.
+func TestExplainRoundedCover(t *testing.T) {
+	e := build(t, []int{0}, 0, []Node{
+		{Feature: 0, Yes: 1, No: 2, Cover: 10 * (1 + 0.9*coverTolerance)}, leaf(5, 4), leaf(5, 6),
+	})
+	phi := []float64{1}
+	if base := e.Explain(phi, []float64{0}); math.Abs(base-5) > 1e-15 || math.Abs(phi[0]) > 1e-15 {
+		t.Errorf("base %v, phi %v of a tree that is 5 everywhere", base, phi)
+	}
+}
+
 // Shares of cover too small for a float64 to multiply leave every value finite.
 func TestExplainVanishingCover(t *testing.T) {
 	var nodes []Node

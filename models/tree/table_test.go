@@ -164,32 +164,36 @@ func TestFromTableRefuses(t *testing.T) {
 	}
 }
 
-// Any change of any cell is an error or a model that serves; what serves
+// Any change of any two cells is an error or a model that serves; what serves
 // writes itself down the same.
 func FuzzFromTable(f *testing.F) {
-	f.Add(uint8(0), uint8(0), 0.25, "")
-	f.Add(uint8(treeColumn), uint8(6), 0.0, "")
-	f.Add(uint8(featureColumn), uint8(1), 1.0, "")
-	f.Add(uint8(thresholdColumn), uint8(1), math.Inf(-1), "")
-	f.Add(uint8(categoriesColumn), uint8(2), 0.0, "0 1 2")
-	f.Add(uint8(categoriesColumn), uint8(2), math.NaN(), "9")
-	f.Add(uint8(yesColumn), uint8(2), 4.0, "")
-	f.Add(uint8(valueColumn), uint8(3), -7.5, "")
-	f.Add(uint8(coverColumn), uint8(6), 5e-324, "")
-	f.Fuzz(func(t *testing.T, column, row uint8, number float64, text string) {
+	place := func(column, row uint16) uint16 { return row*uint16(len(columns)) + column }
+	f.Add(place(treeColumn, 0), -1.0, "", place(valueColumn, 0), 3.5, "")
+	f.Add(place(yesColumn, 2), 4.0, "", place(noColumn, 2), 3.0, "")
+	f.Add(place(treeColumn, 6), 0.0, "", place(yesColumn, 2), 5.0, "")
+	f.Add(place(featureColumn, 2), 0.0, "", place(thresholdColumn, 2), 1.0, "")
+	f.Add(place(thresholdColumn, 1), math.Inf(-1), "", place(missingColumn, 1), 0.0, "")
+	f.Add(place(categoriesColumn, 2), 0.0, "0 1 2", place(missingColumn, 2), 1.0, "")
+	f.Add(place(categoriesColumn, 2), math.NaN(), "9", place(unseenColumn, 2), 0.0, "")
+	f.Add(place(coverColumn, 6), 5e-324, "", place(valueColumn, 3), -7.5, "")
+	f.Fuzz(func(t *testing.T, cell1 uint16, number1 float64, text1 string, cell2 uint16, number2 float64, text2 string) {
 		e, levels := small(t)
 		table := e.Table()
-		c := &table.Columns[int(column)%len(columns)]
-		at := int(row) % table.Rows()
-		switch {
-		case c.Kind != datasets.Text:
-			c.Numbers[at] = number
-		case math.IsNaN(number):
-			c.Codes[at] = -1
-		default:
-			c.Values = append(c.Values, text)
-			c.Codes[at] = int32(len(c.Values) - 1)
+		change := func(cell uint16, number float64, text string) {
+			c := &table.Columns[int(cell)%len(columns)]
+			row := int(cell) / len(columns) % table.Rows()
+			switch {
+			case c.Kind != datasets.Text:
+				c.Numbers[row] = number
+			case math.IsNaN(number):
+				c.Codes[row] = -1
+			default:
+				c.Values = append(c.Values, text)
+				c.Codes[row] = int32(len(c.Values) - 1)
+			}
 		}
+		change(cell1, number1, text1)
+		change(cell2, number2, text2)
 		got, err := FromTable(table, levels)
 		if err != nil {
 			if !errors.Is(err, ErrInvalid) {
