@@ -31,10 +31,12 @@ var (
 // The optimum is found by Newton's method (Hastie, Tibshirani, Friedman, The
 // Elements of Statistical Learning, 2nd ed., 4.4.1), halving steps that do not lower
 // the objective (Nocedal and Wright, Numerical Optimization, 2nd ed., 3.1). The
-// system of each step is solved by Cholesky decomposition, or from 1,000 weights on
+// system of each step is solved by Cholesky decomposition, or from 500 weights on
 // by preconditioned conjugate gradients without forming it (ibid., 7.1).
 type Logistic struct {
-	// L2 is the weight of the penalty; 0 stands for 1, a negative one for none.
+	// L2 is the weight of the penalty; 0 stands for 1, a negative one for none, which
+	// takes fewer than 500 weights that do not follow from each other: no category
+	// without unseen values, since its indicators add up to 1.
 	L2 float64
 	// Tolerance ends the search: the last Newton step changed no weight by more
 	// than this, relative to the largest weight if that is above 1; 0 stands for
@@ -45,7 +47,7 @@ type Logistic struct {
 }
 
 // wideDesign is the number of weights from which conjugate gradients take over.
-const wideDesign = 1000
+const wideDesign = 500
 
 // Fit learns from train; valid is not used. Rows are weighed alike. The result has
 // the same bits at any GOMAXPROCS. Errors: ErrOneClass; ErrNoOptimum, only without
@@ -216,7 +218,7 @@ func (s *newton) direction(ctx context.Context, now *sums) ([]float64, error) {
 func (s *newton) conjugate(ctx context.Context, now *sums) ([]float64, error) {
 	n := s.width()
 	if s.penalty == 0 {
-		return nil, fmt.Errorf("%w: %d weights%s", ErrNoOptimum, n, s.advice())
+		return nil, fmt.Errorf("%w to be sought without a penalty for as many as %d weights: set L2 above 0", ErrNoOptimum, n)
 	}
 	step, r, z, p := make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
 	inverse := make([]float64, n)
