@@ -1,12 +1,19 @@
 package gbdt
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
+	"strings"
 	"testing"
 
 	"propensity/features"
+	"propensity/models/tree"
 )
 
 // mixedMatrix has numbers with few and many values, categories common and rare,
@@ -74,5 +81,445 @@ func TestScoresInTrainingAreTheModels(t *testing.T) {
 		if got := model.Raw(row); got != want {
 			t.Fatalf("validation row %d: %v, the model says %v", i, want, got)
 		}
+	}
+}
+
+func fit(t *testing.T, train, valid *features.Matrix, o Options) *Result {
+	t.Helper()
+	result, err := Fit(context.Background(), train, valid, o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+// rawAll scores every row of a matrix.
+func rawAll(model *tree.Ensemble, m *features.Matrix) []float64 {
+	out, row := make([]float64, m.Rows()), make([]float64, len(m.Features))
+	for i := range out {
+		m.Row(row, i)
+		out[i] = model.Raw(row)
+	}
+	return out
+}
+
+func meanLoss(model *tree.Ensemble, m *features.Matrix) float64 {
+	return totalLoss(rawAll(model, m), m.Label) / float64(m.Rows())
+}
+
+// plain options grow exact, greedy trees: no sampling, no shrinkage.
+func plain() Options {
+	o := Defaults()
+	o.Trees, o.Rate, o.L2, o.MinRows, o.MinHessian = 1, 1, 0, 1, 0
+	o.ColumnShare, o.RowShare = 1, 1
+	o.CategoryRows, o.CategorySmooth, o.CategoryL2 = 0, 0, 0
+	return o
+}
+
+// A tree drawn by hand is learnt back from the labels it makes: x <= 2.5, then
+// the plan on one side and the missing of y on the other.
+func TestLearnsATreeDrawnByHand(t *testing.T) {
+	nan := math.NaN()
+	m := &features.Matrix{
+		Features: []features.Feature{{Name: "x"}, {Name: "y"}, {Name: "plan", Levels: 5}},
+		Columns:  make([][]float64, 3),
+	}
+	positives := func(x, y, plan float64) int { // of 20 rows
+		switch {
+		case x <= 2.5 && (plan == 1 || plan == 3):
+			return 19
+		case x <= 2.5:
+			return 13
+		case math.IsNaN(y):
+			return 8
+		}
+		return 1
+	}
+	for _, x := range []float64{1, 2, 3, 4} {
+		for _, y := range []float64{0, 1, nan} {
+			for plan := range 5 {
+				for k := range 20 {
+					for j, v := range []float64{x, y, float64(plan)} {
+						m.Columns[j] = append(m.Columns[j], v)
+					}
+					label := 0.0
+					if k < positives(x, y, float64(plan)) {
+						label = 1
+					}
+					m.Label = append(m.Label, label)
+				}
+			}
+		}
+	}
+	o := plain()
+	o.Leaves = 4
+	b, err := newBooster(context.Background(), m, nil, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.step(0)
+	nodes := b.trees[0].nodes
+	if len(nodes) != 7 {
+		t.Fatalf("%d nodes, want 7: %+v", len(nodes), nodes)
+	}
+	root := nodes[0]
+	if root.Feature != 0 || root.Threshold != 2.5 || root.Cover != 1200 || root.MissingYes != true {
+		t.Errorf("root %+v, want x <= 2.5, with missing to yes as both sides have 600 rows", root)
+	}
+	low, high := nodes[root.Yes], nodes[root.No]
+	if low.Feature != 2 || fmt.Sprint(low.Set) != "[1 3]" && fmt.Sprint(low.Set) != "[0 2 4]" || low.Cover != 600 {
+		t.Errorf("x <= 2.5 splits %+v, want plans 1 and 3 from 0, 2 and 4", low)
+	}
+	if common := len(low.Set) == 3; low.UnseenYes != common || low.MissingYes != common {
+		t.Errorf("x <= 2.5: unseen and missing plans go with the fewer rows: %+v", low)
+	}
+	if high.Feature != 1 || high.Threshold != math.MaxFloat64 || high.MissingYes {
+		t.Errorf("x > 2.5 splits %+v, want the missing y from the others", high)
+	}
+	// The Newton step from the base rate: the leaf's mean label less the base
+	// rate, over p(1-p).
+	base := 0.0
+	for _, y := range m.Label {
+		base += y / float64(m.Rows())
+	}
+	for i, want := range map[int]float64{high.Yes: 1.0 / 20, high.No: 8.0 / 20} {
+		want = (want - base) / (base * (1 - base))
+		if got := nodes[i].Value; math.Abs(got-want) > 1e-7 {
+			t.Errorf("leaf %d is worth %v, want %v", i, got, want)
+		}
+	}
+}
+
+// The label is one of two flags but not both: no split helps alone.
+func TestLearnsAnInteraction(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	m := &features.Matrix{Features: []features.Feature{{Name: "a"}, {Name: "b"}, {Name: "noise"}}, Columns: make([][]float64, 3)}
+	for range 4000 {
+		a, b := float64(r.IntN(2)), float64(r.IntN(2))
+		for j, x := range []float64{a, b, r.Float64()} {
+			m.Columns[j] = append(m.Columns[j], x)
+		}
+		m.Label = append(m.Label, math.Abs(a-b))
+	}
+	o := Defaults()
+	o.Trees = 300
+	model := fit(t, m, nil, o).Model
+	for i, raw := range rawAll(model, m) {
+		if (raw > 0) != (m.Label[i] == 1) {
+			t.Fatalf("row %d of label %v scores %v", i, m.Label[i], raw)
+		}
+	}
+}
+
+// A category of many levels is learnt in one tree; one-hot flags of the same
+// levels need a split for each.
+func TestCategoriesBeatOneHot(t *testing.T) {
+	const levels = 24
+	r := rand.New(rand.NewPCG(6, 6))
+	native := &features.Matrix{Features: []features.Feature{{Name: "c", Levels: levels}}, Columns: make([][]float64, 1)}
+	oneHot := &features.Matrix{Columns: make([][]float64, levels)}
+	for range 6000 {
+		c := r.IntN(levels)
+		label := 0.0
+		if r.Float64() < 0.2+0.6*float64(c*7%levels%2) {
+			label = 1
+		}
+		native.Columns[0], native.Label = append(native.Columns[0], float64(c)), append(native.Label, label)
+		for k := range levels {
+			flag := 0.0
+			if k == c {
+				flag = 1
+			}
+			oneHot.Columns[k] = append(oneHot.Columns[k], flag)
+		}
+	}
+	oneHot.Label = native.Label
+	for k := range levels {
+		oneHot.Features = append(oneHot.Features, features.Feature{Name: fmt.Sprint("c=", k)})
+	}
+	o := plain()
+	o.Leaves = 2
+	a, b := meanLoss(fit(t, native, nil, o).Model, native), meanLoss(fit(t, oneHot, nil, o).Model, oneHot)
+	if a > 0.52 || b < 0.67 {
+		t.Errorf("loss after one split: %v native, %v one-hot; want near 0.50 and 0.69", a, b)
+	}
+	// With splits enough for all levels both reach the rates of the levels.
+	o.Leaves, o.Trees, o.Rate = levels, 60, 0.5
+	a, b = meanLoss(fit(t, native, nil, o).Model, native), meanLoss(fit(t, oneHot, nil, o).Model, oneHot)
+	if math.Abs(a-b) > 1e-6 {
+		t.Errorf("loss in the end: %v native, %v one-hot", a, b)
+	}
+}
+
+// Without sampling every tree lowers the training loss.
+func TestTrainingLossFalls(t *testing.T) {
+	m := mixedMatrix(2000, 3)
+	o := Defaults()
+	o.RowShare, o.ColumnShare, o.Trees = 1, 1, 80
+	b, err := newBooster(context.Background(), m, nil, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := totalLoss(b.raw, m.Label)
+	for round := range o.Trees {
+		b.step(round)
+		loss := totalLoss(b.raw, m.Label)
+		if loss >= last {
+			t.Fatalf("round %d: %v after %v", round, loss, last)
+		}
+		last = loss
+	}
+}
+
+// Covers count all training rows, sampled or not.
+func TestCovers(t *testing.T) {
+	m := mixedMatrix(1500, 4)
+	o := Defaults()
+	o.Trees = 10
+	b, err := newBooster(context.Background(), m, nil, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round := range o.Trees {
+		b.step(round)
+		nodes := b.trees[round].nodes
+		if nodes[0].Cover != 1500 {
+			t.Errorf("round %d: the root covers %v rows", round, nodes[0].Cover)
+		}
+		for i, n := range nodes {
+			if n.Feature >= 0 && nodes[n.Yes].Cover+nodes[n.No].Cover != n.Cover {
+				t.Errorf("round %d: node %d covers %v, its children %v and %v", round, i, n.Cover, nodes[n.Yes].Cover, nodes[n.No].Cover)
+			}
+		}
+	}
+}
+
+// described is a model in full, to compare two to the bit.
+func described(b *booster) string {
+	var out strings.Builder
+	fmt.Fprintln(&out, math.Float64bits(b.base))
+	for _, t := range b.trees {
+		for _, n := range t.nodes {
+			fmt.Fprintln(&out, n, math.Float64bits(n.Threshold), math.Float64bits(n.Value))
+		}
+	}
+	return out.String()
+}
+
+func TestTheSameAtAnyNumberOfThreads(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	m := mixedMatrix(9000, 7)
+	o := Defaults()
+	o.Trees = 25
+	var models, curves []string
+	for _, threads := range []int{1, 2, 4} {
+		runtime.GOMAXPROCS(threads)
+		b, err := newBooster(context.Background(), m, nil, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for round := range o.Trees {
+			b.step(round)
+		}
+		models = append(models, described(b))
+		settled, raw, err := CrossFit(context.Background(), m, byRow(m.Rows(), 3), o, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		curves = append(curves, fmt.Sprint(settled, raw))
+	}
+	for i := 1; i < len(models); i++ {
+		if models[i] != models[0] {
+			t.Error("another number of threads, another model")
+		}
+		if curves[i] != curves[0] {
+			t.Error("another number of threads, other scores out of fold")
+		}
+	}
+	o.Seed++
+	b, err := newBooster(context.Background(), m, nil, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round := range o.Trees {
+		b.step(round)
+	}
+	if described(b) == models[0] {
+		t.Error("another seed, the same model")
+	}
+}
+
+func TestEarlyStopping(t *testing.T) {
+	train, valid := mixedMatrix(800, 8), mixedMatrix(800, 9)
+	o := Defaults()
+	o.Rate, o.Patience = 0.3, 10
+	result := fit(t, train, valid, o)
+	best := 0
+	for i, loss := range result.ValidLoss {
+		if loss < result.ValidLoss[best] {
+			best = i
+		}
+	}
+	if result.Best != best+1 || len(result.ValidLoss) != result.Best+o.Patience {
+		t.Errorf("kept %d rounds of %d, the lowest loss is after %d", result.Best, len(result.ValidLoss), best+1)
+	}
+	if got := meanLoss(result.Model, valid); math.Abs(got-result.ValidLoss[best]) > 1e-12 {
+		t.Errorf("the model's validation loss is %v, the curve says %v", got, result.ValidLoss[best])
+	}
+	// As many rounds without validation rows are the same model.
+	o.Trees = result.Best
+	for i, raw := range rawAll(fit(t, train, nil, o).Model, valid) {
+		row := make([]float64, len(valid.Features))
+		valid.Row(row, i)
+		if want := result.Model.Raw(row); raw != want {
+			t.Fatalf("row %d scores %v, with early stopping %v", i, raw, want)
+		}
+	}
+}
+
+func TestNoValidationRunsAllRounds(t *testing.T) {
+	var calls int
+	o := Defaults()
+	o.Trees = 7
+	empty := &features.Matrix{}
+	result, err := Fit(context.Background(), mixedMatrix(500, 1), empty, o, func(done, total int) {
+		if calls++; done != calls || total != 7 {
+			t.Errorf("progress %d of %d at call %d", done, total, calls)
+		}
+	})
+	if err != nil || result.Best != 7 || calls != 7 || len(result.ValidLoss) != 0 {
+		t.Errorf("%+v, %d calls, %v", result, calls, err)
+	}
+}
+
+// Whatever the matrix, there is an error or a model that gives finite scores.
+func TestPoorMatrices(t *testing.T) {
+	nan := math.NaN()
+	column := func(levels int, label []float64, values ...float64) *features.Matrix {
+		return &features.Matrix{Features: []features.Feature{{Name: "x", Levels: levels}}, Columns: [][]float64{values}, Label: label}
+	}
+	two := []float64{0, 1, 1, 0}
+	o := plain()
+	o.Trees = 5
+	for name, c := range map[string]struct {
+		train, valid *features.Matrix
+		want         error
+	}{
+		"no rows":            {column(0, nil), nil, ErrMatrix},
+		"one row":            {column(0, []float64{1}, 3), nil, ErrOneClass},
+		"one class":          {column(0, []float64{0, 0, 0}, 1, 2, 3), nil, ErrOneClass},
+		"missing label":      {column(0, []float64{0, nan, 1}, 1, 2, 3), nil, ErrMatrix},
+		"infinite":           {column(0, two, 1, math.Inf(1), 2, 3), nil, ErrMatrix},
+		"infinite in valid":  {column(0, two, 1, 2, 3, 4), column(0, []float64{1}, math.Inf(1)), ErrMatrix},
+		"other columns":      {column(0, two, 1, 2, 3, 4), &features.Matrix{Label: []float64{1}}, ErrMatrix},
+		"other levels":       {column(0, two, 1, 2, 3, 4), column(3, []float64{1}, 1), ErrMatrix},
+		"no columns":         {&features.Matrix{Label: two}, nil, nil},
+		"constant":           {column(0, two, 5, 5, 5, 5), nil, nil},
+		"all missing":        {column(0, two, nan, nan, nan, nan), nil, nil},
+		"all unseen":         {column(2, two, -1, -1, -1, -1), nil, nil},
+		"category per row":   {column(4, two, 0, 1, 2, 3), nil, nil},
+		"levels without row": {column(300, two, 7, 7, 9, nan), nil, nil},
+		"valid of one class": {column(0, two, 1, 2, 3, 4), column(0, []float64{1, 1}, 1, nan), nil},
+		"huge":               {column(0, two, -math.MaxFloat64, math.MaxFloat64, 1e308, 0), nil, nil},
+	} {
+		result, err := Fit(context.Background(), c.train, c.valid, o, nil)
+		if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
+			t.Errorf("%s: error %v, want %v", name, err, c.want)
+			continue
+		}
+		if err != nil {
+			continue
+		}
+		for _, x := range []float64{nan, -1, 0, 1, 2, 250, -math.MaxFloat64, math.MaxFloat64, math.Inf(1)} {
+			row := make([]float64, len(c.train.Features))
+			for j := range row {
+				row[j] = x
+			}
+			if raw := result.Model.Raw(row); math.IsNaN(raw) || math.IsInf(raw, 0) {
+				t.Errorf("%s: %v scores %v", name, x, raw)
+			}
+		}
+	}
+}
+
+func TestFitStopsWhenCancelled(t *testing.T) {
+	m := mixedMatrix(500, 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	rounds := 0
+	_, err := Fit(ctx, m, nil, Defaults(), func(done, _ int) {
+		if rounds = done; done == 3 {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || rounds != 3 {
+		t.Errorf("%v after %d rounds", err, rounds)
+	}
+	if _, err := Fit(ctx, m, nil, Defaults(), nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled before: %v", err)
+	}
+	if _, _, err := CrossFit(ctx, m, byRow(500, 2), Defaults(), nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("cross-fitting, cancelled before: %v", err)
+	}
+}
+
+func TestValidateListsEveryFault(t *testing.T) {
+	if err := Defaults().Validate(); err != nil {
+		t.Fatal(err)
+	}
+	nan := math.NaN()
+	bad := Options{L2: -1, MinHessian: nan, Rate: nan, Bins: 256, RowShare: 1.5, ColumnShare: nan,
+		CategoryOneHot: -1, CategoryRows: -1, CategorySmooth: math.Inf(1), CategoryL2: -1}
+	err := bad.Validate()
+	if !errors.Is(err, ErrOptions) {
+		t.Fatal(err)
+	}
+	// Every field but the seed is at fault.
+	fields, err2 := json.Marshal(Defaults())
+	if err2 != nil {
+		t.Fatal(err2)
+	}
+	var names map[string]any
+	if err := json.NewDecoder(bytes.NewReader(fields)).Decode(&names); err != nil {
+		t.Fatal(err)
+	}
+	delete(names, "Seed")
+	for name := range names {
+		if !strings.Contains(err.Error(), ": "+name+" is ") {
+			t.Errorf("%s is not named in:\n%v", name, err)
+		}
+	}
+	if _, err := Fit(context.Background(), mixedMatrix(10, 1), nil, bad, nil); !errors.Is(err, ErrOptions) {
+		t.Errorf("Fit: %v", err)
+	}
+}
+
+func BenchmarkStep(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 1))
+	m := &features.Matrix{}
+	for j := range 20 {
+		m.Features = append(m.Features, features.Feature{Name: fmt.Sprint(j)})
+		m.Columns = append(m.Columns, make([]float64, 50000))
+		for i := range m.Columns[j] {
+			m.Columns[j][i] = r.NormFloat64()
+		}
+	}
+	for i := range 50000 {
+		label := 0.0
+		if m.Columns[0][i]+m.Columns[1][i]*m.Columns[2][i]+r.NormFloat64() > 1 {
+			label = 1
+		}
+		m.Label = append(m.Label, label)
+	}
+	o := Defaults()
+	o.Leaves, o.RowShare, o.ColumnShare = 8, 1, 1
+	booster, err := newBooster(context.Background(), m, nil, o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	round := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		booster.step(round)
+		round++
 	}
 }

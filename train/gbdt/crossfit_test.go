@@ -1,0 +1,109 @@
+package gbdt
+
+import (
+	"context"
+	"errors"
+	"math"
+	"testing"
+
+	"propensity/features"
+)
+
+// byRow cuts rows into k folds by row number; every tenth row is in no Test.
+func byRow(rows, k int) []Fold {
+	folds := make([]Fold, k)
+	for i := range rows {
+		for f := range folds {
+			if i%k != f {
+				folds[f].Train = append(folds[f].Train, i)
+			} else if i%10 != 9 {
+				folds[f].Test = append(folds[f].Test, i)
+			}
+		}
+	}
+	return folds
+}
+
+// CrossFit is what Fit on each fold says, summed up row by row.
+func TestCrossFitAgainstFits(t *testing.T) {
+	m := mixedMatrix(900, 11)
+	folds := byRow(m.Rows(), 3)
+	o := Defaults()
+	o.Trees, o.Rate, o.Patience = 120, 0.2, 8
+	settled, raw, err := CrossFit(context.Background(), m, folds, o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if settled.Trees >= o.Trees || settled.Trees < 2 {
+		t.Fatalf("settled on %d rounds: the test wants an optimum inside", settled.Trees)
+	}
+	all := o
+	all.Patience = o.Trees
+	curve := make([]float64, o.Trees)
+	rows := 0
+	for _, fold := range folds {
+		train, test := m.Take(fold.Train), m.Take(fold.Test)
+		rows += test.Rows()
+		for round, loss := range fit(t, &train, &test, all).ValidLoss {
+			curve[round] += loss * float64(test.Rows())
+		}
+		all := o
+		all.Trees = settled.Trees
+		model := fit(t, &train, nil, all).Model
+		row := make([]float64, len(m.Features))
+		for _, r := range fold.Test {
+			m.Row(row, r)
+			if want := model.Raw(row); raw[r] != want {
+				t.Fatalf("row %d scores %v, fitted alone %v", r, raw[r], want)
+			}
+		}
+	}
+	best := 0
+	for round := range settled.Trees + o.Patience {
+		if curve[round] < curve[best] {
+			best = round
+		}
+	}
+	if settled.Trees != best+1 {
+		t.Errorf("settled on %d rounds, the curve is lowest after %d", settled.Trees, best+1)
+	}
+	untested := 0
+	for _, x := range raw {
+		if math.IsNaN(x) {
+			untested++
+		}
+	}
+	if rows+untested != m.Rows() || untested != 90 {
+		t.Errorf("%d rows without a score, want the 90 in no Test", untested)
+	}
+	settled.Trees = o.Trees
+	if settled != o {
+		t.Errorf("settled on other options too: %+v", settled)
+	}
+}
+
+func TestUnfitFolds(t *testing.T) {
+	m := mixedMatrix(40, 1)
+	one := &features.Matrix{Features: m.Features, Columns: m.Columns, Label: make([]float64, 40)}
+	for k := 20; k < 40; k++ {
+		one.Label[k] = 1
+	}
+	for name, c := range map[string]struct {
+		m     *features.Matrix
+		folds []Fold
+		want  error
+	}{
+		"none":               {m, nil, ErrMatrix},
+		"empty train":        {m, []Fold{{nil, []int{1}}}, ErrMatrix},
+		"empty test":         {m, []Fold{{[]int{1}, nil}}, ErrMatrix},
+		"train out of range": {m, []Fold{{[]int{40}, []int{1}}}, ErrMatrix},
+		"test out of range":  {m, []Fold{{[]int{1}, []int{-1}}}, ErrMatrix},
+		"tested twice":       {m, []Fold{{[]int{1, 2}, []int{3}}, {[]int{1, 2}, []int{3}}}, ErrMatrix},
+		"trained and tested": {m, []Fold{{[]int{1, 2}, []int{2}}}, ErrMatrix},
+		"one class":          {one, []Fold{{[]int{0, 1, 2}, []int{30}}}, ErrOneClass},
+	} {
+		if _, _, err := CrossFit(context.Background(), c.m, c.folds, Defaults(), nil); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
