@@ -1,0 +1,44 @@
+// Command bench proves and measures what the tests are too short for.
+//
+//	go run ./bench proofs                          list the proofs
+//	go run ./bench proofs publish --budget 1m      run one
+//	go run ./bench proofs publish --record         and write the result into docs/PROOFS.md
+//
+// Run it from the top of the repository. Results go to stdout, progress to
+// stderr. Exit 0 done, 1 failed, 2 used wrongly.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := &cobra.Command{
+		Use: "bench", Short: "long proofs and measurements", SilenceErrors: true, SilenceUsage: true,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddCommand(proofsCommand(), childCommand())
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		if failed := (*failure)(nil); errors.As(err, &failed) {
+			os.Exit(1)
+		}
+		os.Exit(2)
+	}
+}
+
+// failure is an error of the work itself; any other is one of usage.
+type failure struct{ error }
+
+func (f *failure) Unwrap() error { return f.error }

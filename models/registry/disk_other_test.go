@@ -1,0 +1,7 @@
+//go:build !linux
+
+package registry
+
+import "fmt"
+
+func childOnDisk(role string, _ *Registry) error { return fmt.Errorf("unknown role %q", role) }
