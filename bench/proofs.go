@@ -64,28 +64,24 @@ type state struct {
 
 // each checks the cases from where the run stopped up to n, or until the
 // budget is spent or ctx is done, and stops at the first that fails.
-func (r *run) each(ctx context.Context, check func(ctx context.Context, i int, rng *rand.Rand) error) error {
+func (r *run) each(ctx context.Context, check func(ctx context.Context, i int, rng *rand.Rand) error) (err error) {
 	start, before := time.Now(), r.state.Seconds
 	said := start
-	defer r.save()
-	for ; r.state.Done < r.n; r.state.Done++ {
+	defer func() { err = errors.Join(err, r.save()) }()
+	for r.state.Done < r.n && (r.budget == 0 || time.Since(start) < r.budget) {
 		i := r.state.Done
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("stopped after %d of %d cases, run again to go on: %w", i, r.n, err)
+		err := check(ctx, i, rand.New(rand.NewPCG(r.seed, uint64(i))))
+		if ctx.Err() != nil { // the case may have failed only because it was interrupted
+			return fmt.Errorf("stopped after %d of %d cases, run again to go on: %w", i, r.n, ctx.Err())
 		}
-		if r.budget > 0 && time.Since(start) >= r.budget {
-			return nil
-		}
-		if err := check(ctx, i, rand.New(rand.NewPCG(r.seed, uint64(i)))); err != nil {
-			if ctx.Err() != nil {
-				continue
-			}
+		if err != nil {
 			return fmt.Errorf("case %d of seed %d: %w", i, r.seed, err)
 		}
+		r.state.Done++
 		r.state.Seconds = before + time.Since(start).Seconds()
 		if now := time.Now(); now.Sub(said) > 5*time.Second {
 			said = now
-			fmt.Fprintf(r.log, "%s: %d of %d, %s\n", r.proof, i+1, r.n, now.Sub(start).Round(time.Second))
+			fmt.Fprintf(r.log, "%s: %d of %d, %s\n", r.proof, r.state.Done, r.n, now.Sub(start).Round(time.Second))
 			if err := r.save(); err != nil {
 				return err
 			}
