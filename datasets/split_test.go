@@ -154,7 +154,7 @@ func allOnce(t *rapid.T, n int, lists ...[]int) {
 
 var (
 	drawShare   = rapid.Float64Range(0.05, 0.95)
-	drawMoments = rapid.SliceOfN(rapid.Int64Range(0, 30), 2, 60)
+	drawMoments = rapid.SliceOfN(rapid.Int64Range(0, 60), 10, 60)
 )
 
 func TestSplitTimeProperties(t *testing.T) {
@@ -166,7 +166,7 @@ func TestSplitTimeProperties(t *testing.T) {
 			if !errors.Is(err, ErrSplit) {
 				t.Fatal(err)
 			}
-			return
+			t.Skip(err) // drawn again; too many of these fail the test
 		}
 		allOnce(t, len(moments), s.Train, s.Test, s.Purged)
 		first := int64(math.MaxInt64)
@@ -201,7 +201,7 @@ func TestFoldsTimeProperties(t *testing.T) {
 			if !errors.Is(err, ErrSplit) {
 				t.Fatal(err)
 			}
-			return
+			t.Skip(err) // drawn again; too many of these fail the test
 		}
 		var tests [][]int
 		newest := int64(math.MinInt64)
@@ -233,7 +233,7 @@ func TestFoldsTimeProperties(t *testing.T) {
 
 // accountsTable draws rows of a few accounts with 0/1 labels.
 func accountsTable(t *rapid.T) (keys []uint64, label []float64) {
-	n := rapid.IntRange(4, 60).Draw(t, "rows")
+	n := rapid.IntRange(15, 60).Draw(t, "rows")
 	for i := range n {
 		account := rapid.IntRange(0, 20).Draw(t, "account")
 		keys = append(keys, RowKeys(7, []string{strconv.Itoa(account)})[0])
@@ -251,7 +251,7 @@ func TestSplitGroupProperties(t *testing.T) {
 			if !errors.Is(err, ErrSplit) {
 				t.Fatal(err)
 			}
-			return
+			t.Skip(err) // drawn again; too many of these fail the test
 		}
 		allOnce(t, len(keys), s.Train, s.Test)
 		trained, lowest := map[uint64]bool{}, uint64(math.MaxUint64)
@@ -318,7 +318,7 @@ func TestFoldsGroupProperties(t *testing.T) {
 			if !errors.Is(err, ErrSplit) {
 				t.Fatal(err)
 			}
-			return
+			t.Skip(err) // drawn again; too many of these fail the test
 		}
 		var tests [][]int
 		home := map[uint64]int{}
