@@ -31,9 +31,9 @@ type rawAccount struct {
 }
 
 // exported is what the raw tables of the company say of each account.
-var exported = sync.OnceValue(func() map[string]*rawAccount { return export(company()) })
+var exported = sync.OnceValue(func() map[string]*rawAccount { return readRaw(company()) })
 
-func export(c *Company) map[string]*rawAccount {
+func readRaw(c *Company) map[string]*rawAccount {
 	out := make(map[string]*rawAccount)
 	for i := range c.Accounts.Rows() {
 		out[c.Accounts.Column("account_id").At(i).Text] = &rawAccount{
