@@ -151,13 +151,14 @@ func (v Value) MarshalJSON() ([]byte, error) {
 	}
 }
 
-// FormatNumber is the one spelling of a number: the shortest that reads back as
-// the same float64, without an exponent below 1e21; -0 is 0.
+// FormatNumber is the one spelling of a number: the shortest that ParseNumber
+// reads back as the same float64, without an exponent from 1e-6 up to 1e15, where
+// whole numbers would have more digits than ParseNumber takes; -0 is 0.
 func FormatNumber(x float64) string {
 	if x == 0 {
 		return "0"
 	}
-	if a := math.Abs(x); a < 1e-6 || a >= 1e21 {
+	if a := math.Abs(x); a < 1e-6 || a >= 1e15 {
 		return strconv.FormatFloat(x, 'g', -1, 64)
 	}
 	return strconv.FormatFloat(x, 'f', -1, 64)

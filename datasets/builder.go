@@ -1,0 +1,317 @@
+package datasets
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// wholeDigits is the greatest whole number that ParseNumber takes: integers of
+// typed files are held to the same rule as the digits of text files.
+const wholeDigits = 999_999_999_999_999
+
+// builder grows one column, cell by cell. Its methods report false for a cell
+// that the kind of the column cannot hold.
+type builder struct {
+	col  Column
+	opts *ReadOptions
+	// set says that the kind was set by hand.
+	set bool
+	// open says that a Number may still turn into a Category: the kind was not
+	// set, and the whole column is being read.
+	open bool
+	// infinite lets infinite numbers pass: parts of artifacts hold bounds.
+	infinite bool
+
+	index map[string]int32
+	last  int32 // the code of the value before: values often repeat
+
+	blanks, tokens int // fields taken as missing that were not empty
+	token          string
+}
+
+func newBuilder(name string, kind Kind, o *ReadOptions) *builder {
+	b := &builder{col: Column{Name: name, Kind: kind}, opts: o, last: -1}
+	if kind == Category || kind == Text {
+		b.index = make(map[string]int32)
+	}
+	return b
+}
+
+// reserve makes room for n rows.
+func (b *builder) reserve(n int) {
+	switch b.col.Kind {
+	case Number, Boolean:
+		b.col.Numbers = make([]float64, 0, n)
+	case Time:
+		b.col.Times = make([]int64, 0, n)
+	default:
+		b.col.Codes = make([]int32, 0, n)
+	}
+}
+
+func (b *builder) null() {
+	switch b.col.Kind {
+	case Number, Boolean:
+		b.col.Numbers = append(b.col.Numbers, math.NaN())
+	case Time:
+		b.col.Times = append(b.col.Times, MissingTime)
+	default:
+		b.col.Codes = append(b.col.Codes, -1)
+	}
+}
+
+// text takes a field of a text file or a text of a typed one.
+func (b *builder) text(s string) bool {
+	if b.col.Kind == Category || b.col.Kind == Text {
+		return b.listed(s) || b.intern(s)
+	}
+	if b.col.Kind == Number && b.opts.Missing == nil { // the common case first
+		if x, ok := ParseNumber(s); ok {
+			b.col.Numbers = append(b.col.Numbers, x)
+			return true
+		}
+	}
+	s = trimBlanks(s)
+	if s == "" || b.opts.isToken(s) {
+		b.drop(s)
+		return true
+	}
+	switch b.col.Kind {
+	case Number:
+		x, ok := ParseNumber(s)
+		b.col.Numbers = append(b.col.Numbers, x)
+		return ok
+	case Boolean:
+		x, ok := parseBoolean(s)
+		if !ok {
+			x, ok = ParseNumber(s)
+			ok = ok && (x == 0 || x == 1)
+		}
+		b.col.Numbers = append(b.col.Numbers, x)
+		return ok
+	default:
+		us, form := parseTime(s)
+		b.col.Times = append(b.col.Times, us)
+		return form != noTime
+	}
+}
+
+// listed takes s as missing if Missing lists it for every column.
+func (b *builder) listed(s string) bool {
+	if len(b.opts.Missing) == 0 || !b.opts.isToken(s) {
+		return false
+	}
+	b.drop(s)
+	return true
+}
+
+// drop takes a blank or a token as missing, and counts it.
+func (b *builder) drop(s string) {
+	if s == "" {
+		b.blanks++
+	} else {
+		if b.tokens++; b.tokens == 1 {
+			b.token = strings.Clone(s)
+		}
+	}
+	b.null()
+}
+
+// intern takes a text letter by letter.
+func (b *builder) intern(s string) bool {
+	if b.last >= 0 && b.col.Values[b.last] == s {
+		b.col.Codes = append(b.col.Codes, b.last)
+		return true
+	}
+	k, ok := b.index[s]
+	if !ok {
+		if !utf8.ValidString(s) {
+			return false
+		}
+		s = strings.Clone(s) // s may be a piece of a whole file
+		k = int32(len(b.col.Values))
+		b.col.Values = append(b.col.Values, s)
+		b.index[s] = k
+	}
+	b.last = k
+	b.col.Codes = append(b.col.Codes, k)
+	return true
+}
+
+// digits takes the decimal spelling of a number of a typed file.
+func (b *builder) digits(s string) bool {
+	if b.listed(s) {
+		return true
+	}
+	switch b.col.Kind {
+	case Number:
+		if x, ok := ParseNumber(s); ok {
+			b.col.Numbers = append(b.col.Numbers, x)
+			return true
+		}
+		if !b.open {
+			return false
+		}
+		b.demote()
+		return b.intern(s)
+	case Category, Text:
+		return b.intern(s)
+	case Boolean:
+		if s != "0" && s != "1" {
+			return false
+		}
+		b.col.Numbers = append(b.col.Numbers, float64(s[0]-'0'))
+		return true
+	}
+	return false
+}
+
+// demote turns a Number column into a Category of the digits read so far.
+func (b *builder) demote() {
+	xs := b.col.Numbers
+	b.col = Column{Name: b.col.Name, Kind: Category}
+	b.index = make(map[string]int32)
+	for _, x := range xs {
+		if math.IsNaN(x) {
+			b.null()
+			continue
+		}
+		b.intern(FormatNumber(x))
+	}
+}
+
+func (b *builder) integer(v int64) bool {
+	if b.col.Kind == Number && len(b.opts.Missing) == 0 && -wholeDigits <= v && v <= wholeDigits {
+		b.col.Numbers = append(b.col.Numbers, float64(v))
+		return true
+	}
+	return b.digits(strconv.FormatInt(v, 10))
+}
+
+func (b *builder) unsigned(v uint64) bool {
+	if v <= wholeDigits {
+		return b.integer(int64(v))
+	}
+	return b.digits(strconv.FormatUint(v, 10))
+}
+
+// float takes a floating-point number of a typed file; NaN is missing.
+func (b *builder) float(x float64) bool {
+	if math.IsNaN(x) {
+		b.null()
+		return true
+	}
+	if math.IsInf(x, 0) && !b.infinite {
+		return false
+	}
+	if len(b.opts.Missing) > 0 && b.listed(FormatNumber(x)) {
+		return true
+	}
+	switch b.col.Kind {
+	case Number:
+		b.col.Numbers = append(b.col.Numbers, x+0)
+	case Boolean:
+		if x != 0 && x != 1 {
+			return false
+		}
+		b.col.Numbers = append(b.col.Numbers, x+0)
+	case Category, Text:
+		return b.intern(FormatNumber(x))
+	default:
+		return false
+	}
+	return true
+}
+
+func (b *builder) boolean(v bool) bool {
+	switch b.col.Kind {
+	case Boolean:
+		x := 0.0
+		if v {
+			x = 1
+		}
+		b.col.Numbers = append(b.col.Numbers, x)
+		return true
+	case Category, Text:
+		return b.intern(strconv.FormatBool(v))
+	}
+	return false
+}
+
+// instant takes microseconds since 1970 UTC.
+func (b *builder) instant(us int64) bool {
+	if us < earliestTime || us > latestTime {
+		return false
+	}
+	switch b.col.Kind {
+	case Time:
+		b.col.Times = append(b.col.Times, us)
+		return true
+	case Category, Text:
+		return b.intern(FormatTime(us))
+	}
+	return false
+}
+
+// canonical spells the values of a Category as FormatNumber does if all of them
+// are numbers, and merges those that become the same.
+func (c *Column) canonical() {
+	if c.Kind != Category {
+		return
+	}
+	values := make([]string, 0, len(c.Values))
+	codes := make([]int32, len(c.Values))
+	index := make(map[string]int32, len(c.Values))
+	for k, s := range c.Values {
+		x, ok := ParseNumber(s)
+		if !ok {
+			return
+		}
+		s = FormatNumber(x)
+		code, ok := index[s]
+		if !ok {
+			code = int32(len(values))
+			index[s] = code
+			values = append(values, s)
+		}
+		codes[k] = code
+	}
+	c.Values = values
+	for i, k := range c.Codes {
+		if k >= 0 {
+			c.Codes[i] = codes[k]
+		}
+	}
+}
+
+// notes say what was taken as missing.
+func (b *builder) notes() (out []string) {
+	if b.blanks > 0 {
+		out = append(out, fmt.Sprintf("column %q: %d blank fields taken as missing", b.col.Name, b.blanks))
+	}
+	if b.tokens > 0 {
+		out = append(out, fmt.Sprintf("column %q: %d fields such as %q taken as missing", b.col.Name, b.tokens, b.token))
+	}
+	return out
+}
+
+// refusal is the error about a cell that b could not hold.
+func (b *builder) refusal(value string) *ParseError {
+	e := &ParseError{Column: b.col.Name, Value: value, Err: ErrValue}
+	switch {
+	case !utf8.ValidString(value):
+		e.Err, e.Hint = ErrEncoding, "text must be UTF-8"
+	case b.col.Kind == Number:
+		e.Hint = "a number is wanted: digits, a decimal point, at most 15 digits in a whole number, nothing infinite; set the type of the column to category or text to keep it as it is"
+	case b.col.Kind == Boolean:
+		e.Hint = "a boolean is wanted: true, false, 1 or 0"
+	case b.col.Kind == Time:
+		e.Hint = "a time is wanted: 2006-01-02 or 2006-01-02T15:04:05Z, years 0 to 9999"
+	default:
+		e.Hint = "it has no spelling as text"
+	}
+	return e
+}

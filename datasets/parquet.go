@@ -1,0 +1,209 @@
+package datasets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/parquet"
+	"github.com/apache/arrow/go/v15/parquet/file"
+	"github.com/apache/arrow/go/v15/parquet/pqarrow"
+)
+
+// parquetReader reads the flat columns of a Parquet file.
+type parquetReader struct {
+	name  string
+	opts  *ReadOptions
+	cols  []arrowColumn
+	r     *pqarrow.FileReader
+	leafs []int // the leaf of each of cols
+	total int64 // rows
+
+	open []*pqarrow.ColumnReader // in a stream
+	rows int64                   // read so far
+	line int
+}
+
+// openParquet opens a file; in a stream column chunks are not read as a whole.
+func openParquet(s *source, o *ReadOptions, stream bool) (*parquetReader, error) {
+	at, size, err := s.random()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkParquetMarks(at, size, s.name); err != nil {
+		return nil, err
+	}
+	p := &parquetReader{name: s.name, opts: o}
+	err = guarded(s.name, func() error {
+		props := parquet.NewReaderProperties(&boundedAllocator{most: mostBuffer})
+		props.BufferedStreamEnabled = stream
+		f, err := file.NewParquetReader(io.NewSectionReader(at, 0, size), file.WithReadProps(props))
+		if err != nil {
+			return p.fault(err)
+		}
+		arrowProps := pqarrow.ArrowReadProperties{}
+		for i := range f.MetaData().Schema.NumColumns() {
+			if f.MetaData().Schema.Column(i).PhysicalType() == parquet.Types.ByteArray {
+				arrowProps.SetReadDict(i, true) // a text that repeats is looked up once
+			}
+		}
+		if p.r, err = pqarrow.NewFileReader(f, arrowProps, props.Allocator()); err != nil {
+			return p.fault(err)
+		}
+		return p.layout(f)
+	})
+	return p, err
+}
+
+func checkParquetMarks(at io.ReaderAt, size int64, name string) error {
+	var mark [4]byte
+	if n, _ := at.ReadAt(mark[:], 0); n < 4 || string(mark[:]) != magicParquet {
+		return &ParseError{File: name, Err: ErrEncoding, Hint: "it is not a Parquet file, or one with an encrypted footer"}
+	}
+	if size >= 12 {
+		if _, err := at.ReadAt(mark[:], size-4); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	if size < 12 || string(mark[:]) != magicParquet {
+		return &ParseError{File: name, Err: ErrTruncated, Hint: "the Parquet file has no footer; write it again"}
+	}
+	return nil
+}
+
+// layout settles the wanted columns.
+func (p *parquetReader) layout(f *file.Reader) error {
+	fields := p.r.Manifest.Fields
+	list := make([]arrow.Field, len(fields))
+	for i := range fields {
+		list[i] = *fields[i].Field
+	}
+	var err error
+	if p.cols, err = arrowColumns(list, p.name, p.opts); err != nil {
+		return err
+	}
+	for _, c := range p.cols {
+		leaf := fields[c.place].ColIndex
+		if !fields[c.place].IsLeaf() || f.MetaData().Schema.Column(leaf).MaxRepetitionLevel() > 0 {
+			return &ParseError{File: p.name, Column: c.name, Err: ErrValue, Hint: "it is nested: flatten it, or leave the column out"}
+		}
+		p.leafs = append(p.leafs, leaf)
+	}
+	if p.total = f.NumRows(); p.total < 0 {
+		return p.fault(fmt.Errorf("%d rows", p.total))
+	}
+	return nil
+}
+
+func (p *parquetReader) fault(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return &ParseError{File: p.name, Err: ErrTruncated, Hint: "the Parquet file is incomplete; write it again"}
+	}
+	return &ParseError{File: p.name, Err: ErrEncoding, Hint: "it is damaged or uses something of Parquet that is not read (" + shorten(err.Error()) + ")"}
+}
+
+// column opens column k over all row groups.
+func (p *parquetReader) column(k int) (*pqarrow.ColumnReader, error) {
+	groups := make([]int, p.r.ParquetReader().NumRowGroups())
+	for i := range groups {
+		groups[i] = i
+	}
+	leaf := map[int]bool{p.leafs[k]: true}
+	r, err := p.r.GetFieldReader(context.Background(), p.cols[k].place, leaf, groups)
+	if err != nil {
+		return nil, p.fault(err)
+	}
+	return r, nil
+}
+
+// take appends n rows of column k, the first of which is row from of the file.
+func (p *parquetReader) take(k int, r *pqarrow.ColumnReader, b *builder, from, n int64) error {
+	chunks, err := r.NextBatch(n)
+	if err != nil {
+		return p.fault(err)
+	}
+	defer chunks.Release()
+	if int64(chunks.Len()) != n {
+		return &ParseError{File: p.name, Column: p.cols[k].name, Err: ErrTruncated,
+			Hint: fmt.Sprintf("the column ends before row %d of %d", from+n, p.total)}
+	}
+	for _, part := range chunks.Chunks() {
+		if row, value := b.appendArray(part); row >= 0 {
+			e := b.refusal(value)
+			e.File, e.Row = p.name, int(from)+row+1
+			return e
+		}
+		from += int64(part.Len())
+	}
+	return nil
+}
+
+// all reads the columns in parallel.
+func (p *parquetReader) all() (*Table, error) {
+	into := make([]*builder, len(p.cols))
+	err := inParallel(len(p.cols), func(k int) error {
+		return guarded(p.name, func() error {
+			into[k] = p.cols[k].builder(p.opts)
+			into[k].open = !p.cols[k].set
+			r, err := p.column(k)
+			if err != nil {
+				return err
+			}
+			defer r.Release()
+			const step = 1 << 16
+			for from := int64(0); from < p.total; from += step {
+				if err := p.take(k, r, into[k], from, min(step, p.total-from)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return tableOf(into, true), nil
+}
+
+func (p *parquetReader) next() (t *Table, err error) {
+	n := min(int64(p.opts.Batch), p.total-p.rows)
+	p.line = int(p.rows) + 1
+	if n == 0 {
+		return nil, io.EOF
+	}
+	err = guarded(p.name, func() error {
+		into := make([]*builder, len(p.cols))
+		for k := range p.cols {
+			if len(p.open) <= k {
+				r, err := p.column(k)
+				if err != nil {
+					return err
+				}
+				p.open = append(p.open, r)
+			}
+			into[k] = p.cols[k].builder(p.opts)
+			if err := p.take(k, p.open[k], into[k], p.rows, n); err != nil {
+				return err
+			}
+		}
+		p.rows += n
+		t = tableOf(into, false)
+		return nil
+	})
+	return t, err
+}
+
+func (p *parquetReader) columns() []string { return arrowNames(p.cols) }
+func (p *parquetReader) first() int        { return p.line }
+
+func (p *parquetReader) close() error {
+	return guarded(p.name, func() error {
+		for _, r := range p.open {
+			r.Release()
+		}
+		p.open = nil
+		return nil
+	})
+}
