@@ -100,7 +100,7 @@ func (p *prepared) crossFold(ctx context.Context, c *CrossValidation, s Spec, f 
 		return err
 	}
 	c.Seconds += time.Since(start).Seconds()
-	m, err := p.matrix(e.encoder, f.Test)
+	m, err := p.encodeRows(e.encoder, f.Test)
 	if err != nil {
 		return err
 	}

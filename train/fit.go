@@ -40,12 +40,12 @@ func (p *prepared) encode(rows []int) (*encoded, error) {
 		return nil, fmt.Errorf("%w: no column is left to learn from: %s", ErrTable, leftOutText(left))
 	}
 	e := &encoded{encoder: encoder, left: left}
-	e.matrix, err = p.matrix(encoder, rows)
+	e.matrix, err = p.encodeRows(encoder, rows)
 	return e, err
 }
 
-// matrix encodes the given rows by a fitted encoder.
-func (p *prepared) matrix(encoder *features.Encoder, rows []int) (features.Matrix, error) {
+// encodeRows encodes the given rows by a fitted encoder.
+func (p *prepared) encodeRows(encoder *features.Encoder, rows []int) (features.Matrix, error) {
 	columns, err := encoder.EncodeTable(p.candidates.Take(rows), pick(p.moments, rows))
 	if err != nil {
 		return features.Matrix{}, wrapTable(err)

@@ -55,7 +55,7 @@ func Run(ctx context.Context, t *datasets.Table, s Spec, champion *Champion, pro
 	r.note(p.notes...)
 	r.note(cut.Note, note)
 	progress("prepare", 1, 1)
-	if r.judging, err = p.matrix(e.encoder, cut.Test); err != nil {
+	if r.judging, err = p.encodeRows(e.encoder, cut.Test); err != nil {
 		return nil, err
 	}
 	winner, err := r.candidates(ctx, cut.Test)
