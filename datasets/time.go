@@ -118,3 +118,13 @@ func daysIn(year, month int) int {
 	}
 	return 31
 }
+
+// ParseTime reads a date, or a date with a time of day, in any of the forms that
+// a Time column may have; microseconds since 1970 UTC.
+func ParseTime(s string) (int64, error) {
+	us, form := parseTime(s)
+	if form == noTime {
+		return 0, &ParseError{File: "time", Value: s, Err: ErrValue, Hint: "write it as 2026-03-01 or 2026-03-01T09:30:00Z"}
+	}
+	return us, nil
+}
