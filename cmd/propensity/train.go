@@ -178,7 +178,7 @@ func (a *app) train(ctx context.Context, in source) (*trained, error) {
 	if err != nil {
 		return nil, err
 	}
-	reg, name := registry.Open(a.registry), in.spec.Name
+	reg, name := a.open(), in.spec.Name
 	version, err := reg.Publish(ctx, name, r.Files, registry.Event{
 		Actor: actor(), Note: "trained",
 		Facts: map[string]any{"data": filepath.Base(in.data), "seconds": time.Since(start).Seconds(), "go": runtime.Version(), "cpus": runtime.NumCPU()},
@@ -214,7 +214,7 @@ func (a *app) learn(ctx context.Context, in source, tick train.Progress) (*train
 
 // champion is the version in place, nil if there is none.
 func (a *app) champion(name string) (*train.Champion, error) {
-	s, ref, err := registry.Open(a.registry).Load(registry.Ref{Name: name, Alias: registry.Champion})
+	s, ref, err := a.open().Load(registry.Ref{Name: name, Alias: registry.Champion})
 	if errors.Is(err, registry.ErrNotFound) {
 		return nil, nil
 	}

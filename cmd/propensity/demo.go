@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"propensity/datasets"
+	"propensity/datasets/sample"
+)
+
+// demoProject is the project file that the demo writes, trains from and leaves
+// as a pattern for one's own.
+const demoProject = `# The models of a simulated company; train them again with: propensity train
+version: 1
+account: account_id
+models:
+  conversion:
+    data: conversion.csv
+    time: moment
+    label: {column: converted, within_days: 14}
+    value: mrr
+  churn:
+    data: churn.csv
+    time: moment
+    label: {column: churned, within_days: 90}
+    value: mrr
+  upsell:
+    data: upsell.csv
+    time: moment
+    label: {column: upsold, within_days: 90}
+    value: mrr
+`
+
+func (a *app) demoCommand() *cobra.Command {
+	var out, addr string
+	var noServe bool
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "See it work: simulate a company, train three models, serve them",
+		Long: `Simulates a software company with a known truth, writes its files, trains trial
+conversion, churn and upsell, publishes them, scores accounts over HTTP and goes on
+serving. Nothing of the company is real. Run it again and the models are trained
+anew against their champions.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.demo(c.Context(), out, addr, noServe) },
+	}
+	c.Flags().StringVar(&out, "out", "propensity-demo", "`directory` to write to")
+	c.Flags().StringVar(&addr, "addr", "127.0.0.1:8080", "`host:port` to serve on")
+	c.Flags().BoolVar(&noServe, "no-serve", false, "stop after the first scores")
+	return c
+}
+
+func (a *app) demo(ctx context.Context, out, addr string, noServe bool) error {
+	company := sample.Simulate(sample.Options{Seed: a.seed})
+	if err := company.Write(out); err != nil {
+		return err
+	}
+	for name, b := range map[string][]byte{"propensity.yaml": []byte(demoProject), "telco.csv": sample.Telco()} {
+		if err := os.WriteFile(filepath.Join(out, name), b, 0o644); err != nil {
+			return err
+		}
+	}
+	a.config, a.registry = filepath.Join(out, "propensity.yaml"), filepath.Join(out, "registry")
+	a.print("A simulated software company, %d accounts; its files are in %s. No account in it is real.", company.Accounts.Rows(), out)
+	if err := a.trainProject(ctx, nil); err != nil && !errors.Is(err, errNo) {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var failed error
+	ready := func(addr string) {
+		if failed = a.tryOut(ctx, "http://"+addr, company.Churn); failed != nil || noServe {
+			stop()
+			return
+		}
+		a.print("\nServing on http://%s until Ctrl-C.", addr)
+	}
+	if noServe {
+		addr = "127.0.0.1:0"
+	}
+	a.quiet = true // the server's log would drown what the demo says
+	err := a.serve(ctx, addr, time.Second, ready)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w: something else listens there; choose another with --addr 127.0.0.1:8081", err)
+	}
+	if failed != nil {
+		return failed
+	}
+	return err
+}
+
+// tryOut scores a few accounts over HTTP and says how to go on.
+func (a *app) tryOut(ctx context.Context, url string, t *datasets.Table) error {
+	endpoint := url + "/v1/models/churn/score"
+	a.print("\nA few accounts, as a CRM would ask:")
+	var body []byte
+	for _, i := range []int{t.Rows() - 1, t.Rows() / 2, t.Rows() / 3} {
+		var err error
+		if body, err = request(t, i); err != nil {
+			return err
+		}
+		answer, err := post(ctx, endpoint, body)
+		if err != nil {
+			return err
+		}
+		a.print("%s", answer)
+	}
+	dir := filepath.Dir(a.config)
+	if err := os.WriteFile(filepath.Join(dir, "request.json"), body, 0o644); err != nil {
+		return err
+	}
+	a.print(`
+Try it yourself:
+  curl -s %[1]s/v1/models
+  curl -s -H 'Content-Type: application/json' -d @%[2]s %[3]s
+  propensity score churn --registry %[4]s --in %[5]s --out scores.csv
+  propensity models list --registry %[4]s
+
+With your own data, a table with a row per account and a column of what happened:
+  propensity train churn --data your.csv --id account_id --label churned=true
+A real one to start with (telco customers, fictional, of IBM): %[6]s
+  propensity train telco --data %[6]s --id customerID --label Churn=Yes`,
+		url, filepath.Join(dir, "request.json"), endpoint, a.registry, filepath.Join(dir, "churn.csv"), filepath.Join(dir, "telco.csv"))
+	return nil
+}
+
+// request is the JSON body that scores row i of the churn table.
+func request(t *datasets.Table, i int) ([]byte, error) {
+	var r struct {
+		Account string                    `json:"account"`
+		Row     map[string]datasets.Value `json:"row"`
+		AsOf    string                    `json:"as_of"`
+		Reasons int                       `json:"reasons"`
+	}
+	r.Row, r.Reasons = map[string]datasets.Value{}, 3
+	for k := range t.Columns {
+		switch c := &t.Columns[k]; c.Name {
+		case "account_id":
+			r.Account = c.At(i).String()
+		case "moment":
+			r.AsOf = c.At(i).String()
+		case "churned":
+		default:
+			r.Row[c.Name] = c.At(i)
+		}
+	}
+	return json.MarshalIndent(r, "", "  ")
+}
+
+// post sends a request and gives the indented answer.
+func post(ctx context.Context, url string, body []byte) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		return "", err
+	}
+	if res.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("%s: %s", res.Status, b)
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, b, "", "  "); err != nil {
+		return "", err
+	}
+	return out.String(), nil
+}

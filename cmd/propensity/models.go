@@ -1,0 +1,187 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"propensity/models"
+	"propensity/models/registry"
+)
+
+func (a *app) modelsCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "models",
+		Short: "List, show, promote, roll back, verify and delete versions",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	var alias, note string
+	promote := a.modelsSub("promote MODEL@VERSION", "Point an alias at a version, once it has replayed its own rows", func(c *cobra.Command, ref registry.Ref) error {
+		if ref.Version == 0 {
+			return fmt.Errorf("%w: name a version, such as %s@7", errUsage, ref.Name)
+		}
+		if err := a.open().Promote(c.Context(), ref.Name, ref.Version, alias, registry.Event{Actor: actor(), Note: note}); err != nil {
+			return err
+		}
+		return a.moved(ref.Name, alias, ref.Version)
+	})
+	rollback := a.modelsSub("rollback MODEL", "Point an alias back at the version that it had before", func(c *cobra.Command, ref registry.Ref) error {
+		_, to, err := a.open().Rollback(c.Context(), ref.Name, alias, registry.Event{Actor: actor(), Note: note})
+		if err != nil {
+			return err
+		}
+		return a.moved(ref.Name, alias, to)
+	})
+	del := a.modelsSub("delete MODEL@VERSION", "Delete a version that no alias points at", func(c *cobra.Command, ref registry.Ref) error {
+		if ref.Version == 0 {
+			return fmt.Errorf("%w: name a version, such as %s@7", errUsage, ref.Name)
+		}
+		if err := a.open().Delete(c.Context(), ref.Name, ref.Version, registry.Event{Actor: actor(), Note: note}); err != nil {
+			return err
+		}
+		a.say("deleted %s@%d", ref.Name, ref.Version)
+		return nil
+	})
+	for _, sub := range []*cobra.Command{promote, rollback} {
+		sub.Flags().StringVar(&alias, "alias", registry.Champion, "`name` of the alias")
+	}
+	for _, sub := range []*cobra.Command{promote, rollback, del} {
+		sub.Flags().StringVar(&note, "note", "", "`why`, for the log")
+	}
+	list := &cobra.Command{
+		Use: "list [MODEL...]", Short: "List models and their versions", Args: cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, names []string) error { return a.listModels(names) },
+	}
+	show := a.modelsSub("show MODEL[@VERSION|@ALIAS]", "Show what a version is and the evidence for it", func(_ *cobra.Command, ref registry.Ref) error { return a.showModel(ref) })
+	verify := a.modelsSub("verify MODEL[@VERSION|@ALIAS]", "Check every hash of a version and replay its rows", func(_ *cobra.Command, ref registry.Ref) error {
+		ref, err := a.open().Resolve(ref)
+		if err != nil {
+			return err
+		}
+		if err := a.open().Verify(ref.Name, ref.Version); err != nil {
+			return err
+		}
+		if a.json {
+			return a.printJSON(map[string]any{"model": ref.Name, "version": ref.Version, "whole": true})
+		}
+		a.print("%s@%d is whole: its hashes agree, and it gives the scores recorded in it", ref.Name, ref.Version)
+		return nil
+	})
+	log := a.modelsSub("log MODEL", "Show who published, promoted, rolled back or deleted what", func(_ *cobra.Command, ref registry.Ref) error { return a.showLog(ref.Name) })
+	c.AddCommand(list, show, promote, rollback, verify, del, log)
+	return c
+}
+
+func (a *app) open() *registry.Registry { return registry.Open(a.registry) }
+
+// modelsSub is a subcommand of one reference.
+func (a *app) modelsSub(use, short string, do func(*cobra.Command, registry.Ref) error) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			ref, err := registry.ParseRef(args[0])
+			if err != nil {
+				return fmt.Errorf("%w: %w", errUsage, err)
+			}
+			return do(c, ref)
+		},
+	}
+}
+
+func (a *app) moved(name, alias string, version int) error {
+	if a.json {
+		return a.printJSON(map[string]any{"model": name, "alias": alias, "version": version})
+	}
+	a.print("%s@%s is version %d now", name, alias, version)
+	return nil
+}
+
+// listed is a model with its versions.
+type listed struct {
+	Model    string             `json:"model"`
+	Versions []registry.Version `json:"versions"`
+}
+
+func (a *app) listModels(names []string) error {
+	r := a.open()
+	if len(names) == 0 {
+		var err error
+		if names, err = r.Models(); err != nil {
+			return err
+		}
+	}
+	all := []listed{}
+	for _, name := range names {
+		versions, err := r.Versions(name)
+		if err != nil {
+			return err
+		}
+		all = append(all, listed{name, versions})
+	}
+	if a.json {
+		return a.printJSON(all)
+	}
+	rows := [][]string{{"model", "version", "aliases", "published", "hash"}}
+	for _, m := range all {
+		for _, v := range m.Versions {
+			rows = append(rows, []string{m.Model, strconv.Itoa(v.Number), strings.Join(v.Aliases, ", "), v.Published.Format(time.DateTime), v.Hash[:min(12, len(v.Hash))]})
+		}
+	}
+	a.table(rows)
+	return nil
+}
+
+func (a *app) showModel(ref registry.Ref) error {
+	ref, err := a.open().Resolve(ref)
+	if err != nil {
+		return err
+	}
+	files, err := a.open().Read(ref.Name, ref.Version)
+	if err != nil {
+		return err
+	}
+	art, err := models.ParseArtifact(files)
+	if err != nil {
+		return err
+	}
+	m := &art.Manifest
+	if a.json {
+		return a.printJSON(map[string]any{"model": ref.Name, "version": ref.Version, "manifest": m, "metrics": art.Metrics, "encoder": art.Encoder})
+	}
+	a.print("%s@%d: probability that %s is %s", ref.Name, ref.Version, m.Label.Column, m.Label.Positive)
+	a.print("%s, %d features, from %d rows of %d accounts; split by %s", m.Learner, len(art.Encoder.Columns), m.Data.Rows, m.Data.Accounts, m.Split.Kind)
+	a.print("hash %s, data %s", m.Hash[:12], m.Data.Fingerprint[:12])
+	for _, note := range m.Notes {
+		a.print("  %s", note)
+	}
+	for _, l := range m.LeftOut {
+		a.print("  left out %s: %s", l.Column, l.Reason)
+	}
+	a.print("")
+	a.showMetrics(m, &art.Metrics)
+	return nil
+}
+
+func (a *app) showLog(name string) error {
+	entries, err := a.open().Log(name)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(entries)
+	}
+	rows := [][]string{{"time", "action", "version", "alias", "before", "by", "note"}}
+	for _, e := range entries {
+		before := ""
+		if e.Previous > 0 {
+			before = strconv.Itoa(e.Previous)
+		}
+		rows = append(rows, []string{e.Time.Format(time.DateTime), e.Action, strconv.Itoa(e.Version), e.Alias, before, e.Actor, e.Note})
+	}
+	a.table(rows)
+	return nil
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"propensity/datasets"
+	"propensity/models/registry"
+	"propensity/models/stream"
+)
+
+// scoreOptions are the flags of the score command.
+type scoreOptions struct {
+	in, out             string
+	inFormat, outFormat string
+	asOf                string
+	missing             []string
+	stream.Options
+}
+
+func (a *app) scoreCommand() *cobra.Command {
+	var o scoreOptions
+	c := &cobra.Command{
+		Use:   "score MODEL[@VERSION|@ALIAS]",
+		Short: "Score every row of a table into another file",
+		Long: `Score every row of a table, file to file, in bounded memory and in the order of
+the rows: account, probability, score, percentile, band, reasons and warnings.
+The output appears under its name only when it is whole.`,
+		Example: `  propensity score churn@champion --in accounts.parquet --out scores.csv
+  cat accounts.ndjson | propensity score churn --in - --out - --out-format ndjson
+  propensity score churn@7 --in accounts.csv.gz --out scores.parquet --reasons 3`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return a.score(c.Context(), args[0], o) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.in, "in", "-", "`file` to score; - is stdin")
+	f.StringVar(&o.out, "out", "-", "`file` to write; - is stdout")
+	f.StringVar(&o.inFormat, "in-format", "", "`format` of the input, if its name does not tell: csv, parquet, arrow, arrows, ndjson")
+	f.StringVar(&o.outFormat, "out-format", "", "`format` of the output, if its name does not tell (stdout: csv)")
+	f.IntVar(&o.Reasons, "reasons", 3, "`number` of reasons a row")
+	f.StringVar(&o.asOf, "as-of", "", "the `moment` of all rows where the table has none (default: now)")
+	f.BoolVar(&o.AllowMissing, "allow-missing", false, "take columns that the table lacks as missing")
+	f.StringVar(&o.Account, "account", "", "`column` of the account (default: that of the training table)")
+	f.StringSliceVar(&o.missing, "missing", nil, "`texts` that mean a missing value in every column")
+	return c
+}
+
+func (a *app) score(ctx context.Context, name string, o scoreOptions) error {
+	ref, err := registry.ParseRef(name)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	if o.Reasons < 0 {
+		return fmt.Errorf("%w: --reasons %d is negative", errUsage, o.Reasons)
+	}
+	o.AsOf = time.Now().UnixMicro()
+	if o.asOf != "" {
+		if o.AsOf, err = datasets.ParseTime(o.asOf); err != nil {
+			return fmt.Errorf("%w: --as-of: %w", errUsage, err)
+		}
+	}
+	inFormat, err := parseFormat("--in-format", o.inFormat)
+	if err != nil {
+		return err
+	}
+	outFormat, err := parseFormat("--out-format", o.outFormat)
+	if err != nil {
+		return err
+	}
+	scorer, ref, err := a.open().Load(ref)
+	if err != nil {
+		return err
+	}
+	o.Model, o.Version = ref.Name, ref.Version
+	tick, wait := a.progress()
+	defer wait()
+	read := datasets.ReadOptions{Format: inFormat, Kinds: stream.Kinds(scorer, o.Options), Missing: o.missing, Progress: bytesTick(tick)}
+	in, err := a.source(o.in, read)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := a.sink(o.out, outFormat)
+	if err != nil {
+		return err
+	}
+	sum, err := stream.Run(ctx, scorer, in, out, o.Options, nil)
+	if err != nil {
+		out.Abort() //nolint:errcheck // the first error is the one to tell
+		return err
+	}
+	if err := out.Commit(); err != nil {
+		return err
+	}
+	wait()
+	a.showSummary(ref, sum)
+	return nil
+}
+
+func parseFormat(flag, name string) (datasets.Format, error) {
+	if name == "" {
+		return 0, nil
+	}
+	f, err := datasets.ParseFormat(name)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %s: %w", errUsage, flag, err)
+	}
+	return f, nil
+}
+
+func (a *app) source(path string, o datasets.ReadOptions) (*datasets.Reader, error) {
+	if path == "-" {
+		return datasets.OpenFrom(a.stdin, "-", o)
+	}
+	return datasets.Open(path, o)
+}
+
+func (a *app) sink(path string, f datasets.Format) (*datasets.Writer, error) {
+	if path == "-" {
+		if f == 0 {
+			f = datasets.CSV
+		}
+		return datasets.NewWriter(a.stdout, f), nil
+	}
+	return datasets.Create(path, datasets.WriteOptions{Format: f})
+}
+
+// showSummary tells people what was done; the result itself is the file.
+func (a *app) showSummary(ref registry.Ref, sum *stream.Summary) {
+	var bands []string
+	for _, b := range []string{"A", "B", "C", "D", "E"} {
+		if n := sum.Bands[b]; n > 0 {
+			bands = append(bands, fmt.Sprintf("%s %d", b, n))
+		}
+	}
+	a.say("scored %d rows by %s@%d: %s", sum.Rows, ref.Name, ref.Version, strings.Join(bands, ", "))
+	for _, s := range []struct{ state, text string }{
+		{"missing", "cells were missing"}, {"unseen", "cells hold a category never seen in training"},
+		{"out_of_range", "cells are beyond the training range"}, {"empty", "cells are empty text"},
+	} {
+		if n := sum.States[s.state]; n > 0 {
+			a.say("  %d %s", n, s.text)
+		}
+	}
+	if len(sum.Absent) > 0 {
+		a.say("  columns taken as missing: %s", strings.Join(sum.Absent, ", "))
+	}
+	if len(sum.Ignored) > 0 {
+		a.say("  columns the model does not know: %s", strings.Join(sum.Ignored, ", "))
+	}
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"propensity/serve"
+)
+
+func (a *app) serveCommand() *cobra.Command {
+	var addr string
+	var poll time.Duration
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve scores over HTTP from the registry",
+		Long: `Serve scores over HTTP. A moved alias is picked up without a restart; a version
+that fails its own replay rows never takes traffic.
+
+  POST /v1/models/{name}/score        one account
+  POST /v1/models/{name}/score:batch  many, as a JSON array or NDJSON
+  GET  /v1/models, /v1/models/{name}, /livez, /readyz, /metrics`,
+		Example: `  propensity serve --addr 127.0.0.1:8080`,
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return a.serve(c.Context(), addr, poll, nil) },
+	}
+	c.Flags().StringVar(&addr, "addr", "127.0.0.1:8080", "`host:port` to listen on")
+	c.Flags().DurationVar(&poll, "poll", time.Second, "how often to look for moved aliases")
+	return c
+}
+
+// serve serves until ctx is done; ready, which may be nil, is told the address.
+func (a *app) serve(ctx context.Context, addr string, poll time.Duration, ready func(addr string)) error {
+	level := slog.LevelInfo
+	if a.quiet {
+		level = slog.LevelError
+	}
+	logger := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
+	s, err := serve.New(serve.Config{Registry: a.open(), Logger: logger, Poll: poll})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return s.Run(ctx, addr, func(addr string) {
+		a.say("serving on http://%s (Ctrl-C to stop)", addr)
+		if ready != nil {
+			ready(addr)
+		}
+	})
+}
