@@ -9,9 +9,9 @@ import (
 )
 
 // Write puts the company into a directory, which is made if need be: the raw
-// tables as raw/accounts.csv, raw/answers.csv, raw/events.csv and
-// raw/subscriptions.csv, the finished ones as conversion.csv, churn.csv and
-// upsell.csv, the truth as truth.csv, and a README.txt that says what they are.
+// tables as raw/accounts.csv, raw/answers.csv, raw/subscriptions.csv and, because
+// it is large, raw/events.parquet, the finished ones as conversion.csv, churn.csv
+// and upsell.csv, the truth as truth.csv, and a README.txt that says what they are.
 func (c *Company) Write(dir string) error {
 	if err := os.MkdirAll(filepath.Join(dir, "raw"), 0o755); err != nil {
 		return fmt.Errorf("sample: %w", err)
@@ -25,7 +25,7 @@ func (c *Company) Write(dir string) error {
 	}{
 		{"raw/accounts.csv", c.Accounts},
 		{"raw/answers.csv", c.Answers},
-		{"raw/events.csv", c.Events},
+		{"raw/events.parquet", c.Events},
 		{"raw/subscriptions.csv", c.Subscriptions},
 		{"conversion.csv", c.Conversion},
 		{"churn.csv", c.Churn},
