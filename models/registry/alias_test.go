@@ -13,6 +13,7 @@ import (
 )
 
 func TestRollbackWalksBack(t *testing.T) {
+	t.Parallel()
 	r := published(t, 4)
 	ctx := t.Context()
 	if _, _, err := r.Rollback(ctx, "churn", "champion", Event{}); !errors.Is(err, ErrNotFound) {
@@ -84,6 +85,7 @@ func TestHolders(t *testing.T) {
 }
 
 func TestPromoteTwiceIsLoggedOnce(t *testing.T) {
+	t.Parallel()
 	r := published(t, 1)
 	promote(t, r, "champion", 1, 1)
 	if entries, err := r.Log("churn"); err != nil || len(entries) != 2 {
@@ -94,6 +96,7 @@ func TestPromoteTwiceIsLoggedOnce(t *testing.T) {
 // A version that is not what was published, or does not replay, gets no alias,
 // and the alias stays where it was.
 func TestPromoteRefusesDamage(t *testing.T) {
+	t.Parallel()
 	flip := func(file string) func(*testing.T, string) {
 		return func(t *testing.T, dir string) {
 			p := filepath.Join(dir, file)
@@ -133,6 +136,7 @@ func TestPromoteRefusesDamage(t *testing.T) {
 	}
 	for what, spoil := range cases {
 		t.Run(what, func(t *testing.T) {
+			t.Parallel()
 			r := published(t, 2)
 			promote(t, r, "champion", 1)
 			before, err := r.Stamp("churn")
@@ -157,8 +161,31 @@ func TestPromoteRefusesDamage(t *testing.T) {
 	}
 }
 
+// An artifact put under another model's name by hand is not loaded.
+func TestArtifactOfAnotherModel(t *testing.T) {
+	t.Parallel()
+	r := published(t, 1)
+	if err := writeDir(r.versionDir("churn", 2), mustArtifact(t, "trial", 2)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := r.Load(Ref{Name: "churn", Version: 2}); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "trial") {
+		t.Errorf("load: %v", err)
+	}
+	if _, err := r.Publish(t.Context(), "churn", mustArtifact(t, "trial", 2), Event{}); !errors.Is(err, ErrReference) {
+		t.Errorf("publish: %v", err)
+	}
+	// Its number is taken, and the log says what is wrong with it.
+	if v, err := r.Publish(t.Context(), "churn", mustArtifact(t, "churn", 3), Event{}); err != nil || v != 3 {
+		t.Errorf("publish beside it: %d, %v", v, err)
+	}
+	if entries, err := r.Log("churn"); err != nil || !entries[1].Recovered || !strings.Contains(entries[1].Note, "trial") {
+		t.Errorf("%+v, %v", entries, err)
+	}
+}
+
 // A rollback to a damaged version is refused too.
 func TestRollbackRefusesDamage(t *testing.T) {
+	t.Parallel()
 	r := published(t, 2)
 	promote(t, r, "champion", 1, 2)
 	if err := os.Truncate(filepath.Join(r.versionDir("churn", 1), models.ModelFile), 10); err != nil {
@@ -173,6 +200,7 @@ func TestRollbackRefusesDamage(t *testing.T) {
 }
 
 func TestCancelledWriterChangesNothing(t *testing.T) {
+	t.Parallel()
 	r := published(t, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

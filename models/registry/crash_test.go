@@ -107,6 +107,7 @@ func child(t *testing.T, role, dir string) *exec.Cmd {
 
 // Every number is given once, whoever asks: eight goroutines and two processes.
 func TestConcurrentPublishers(t *testing.T) {
+	t.Parallel()
 	r := Open(filepath.Join(t.TempDir(), "registry"))
 	const goroutines, each, processes, eachProcess = 8, 4, 2, 10
 	var mu sync.Mutex
@@ -184,6 +185,7 @@ func TestConcurrentPublishers(t *testing.T) {
 // A writer killed at any moment leaves what readers can use and the next writer
 // can put in order.
 func TestKilledWriter(t *testing.T) {
+	t.Parallel()
 	r := Open(filepath.Join(t.TempDir(), "registry"))
 	rng := rand.New(rand.NewPCG(7, 7))
 	kills := 20
@@ -231,6 +233,7 @@ func TestKilledWriter(t *testing.T) {
 
 // The same, step by step: each state that a kill can leave, made by hand.
 func TestLeftovers(t *testing.T) {
+	t.Parallel()
 	dir := func(r *Registry, file string) string { return filepath.Join(r.modelDir("churn"), file) }
 	forget := func(r *Registry, n int) error { // the last n entries were not written
 		b, err := os.ReadFile(dir(r, logFile))
@@ -282,6 +285,7 @@ func TestLeftovers(t *testing.T) {
 			want{[]int{1, 2, 9}, 10, 1, []string{"publish 9"}}},
 	} {
 		t.Run(what, func(t *testing.T) {
+			t.Parallel()
 			r := published(t, 2)
 			promote(t, r, Champion, 1)
 			if err := c.leave(r); err != nil {

@@ -52,6 +52,7 @@ func childOnDisk(role string, r *Registry) error {
 // Where the disk is full, whichever file it strikes, the error says so and
 // nothing has changed.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	small := mustArtifact(t, "churn", 3)
 	largest := 0
 	for _, b := range small {
@@ -83,11 +84,13 @@ func TestFullDisk(t *testing.T) {
 		limit  int
 		log    bool // make the log longer than the limit, so that it is what fails
 	}{
+		{"publish", 0, true}, {"promote", 0, true}, {"delete", 0, true}, // the entry's first bytes still fit
 		{"publish", 1, false}, {"publish", 300, false}, {"publish", largest - 1, false},
 		{"publish", largest + 100, true}, {"promote", largest + 100, true}, {"first", largest + 100, true},
 		{"rollback", largest + 100, true}, {"delete", largest + 100, true}, {"promote", 10, false},
 	} {
 		t.Run(fmt.Sprintf("%s within %d", c.action, c.limit), func(t *testing.T) {
+			t.Parallel()
 			r := published(t, 2)
 			if c.action == "rollback" {
 				promote(t, r, Champion, 2)
@@ -98,6 +101,13 @@ func TestFullDisk(t *testing.T) {
 			}
 			if err := r.Promote(t.Context(), "churn", 1, Champion, e); err != nil {
 				t.Fatal(err)
+			}
+			if c.limit == 0 {
+				info, err := os.Stat(filepath.Join(r.modelDir("churn"), logFile))
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.limit = int(info.Size()) + 20
 			}
 			before := snapshot(r)
 			cmd := child(t, fmt.Sprintf("limit %d %s", c.limit, c.action), r.dir)
@@ -127,6 +137,7 @@ func TestFullDisk(t *testing.T) {
 // A registry that may only be read serves, and refuses changes with the
 // system's reason.
 func TestReadOnly(t *testing.T) {
+	t.Parallel()
 	r := published(t, 2)
 	promote(t, r, Champion, 1)
 	for path := r.modelDir("churn"); path != os.TempDir() && path != "/"; path = filepath.Dir(path) {

@@ -16,7 +16,7 @@ import (
 // someone must remove it: the error says so.
 func lock(ctx context.Context, path string) (unlock func() error, err error) {
 	path += ".held"
-	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+	for wait := time.Millisecond; ; wait = min(2*wait, 10*time.Millisecond) {
 		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 		if err == nil {
 			return func() error { return errors.Join(file.Close(), os.Remove(path)) }, nil

@@ -29,6 +29,7 @@ func appendTo(t *testing.T, path, text string) {
 // A last line without its end was never acknowledged: readers leave it out, the
 // next writer cuts it off and logs what the directory shows.
 func TestTornLog(t *testing.T) {
+	t.Parallel()
 	for _, torn := range []string{`{`, `{"time":"2026-`, "\x00\x00\x00\x00", `{"time":"2026-01-01T00:00:00Z","action":"delete","version":1}`} {
 		r := published(t, 2)
 		path := filepath.Join(r.modelDir("churn"), logFile)
@@ -49,6 +50,7 @@ func TestTornLog(t *testing.T) {
 
 // The entry of a version torn at any byte comes back as recovered.
 func TestLogTornAnywhere(t *testing.T) {
+	t.Parallel()
 	r := published(t, 2)
 	path := filepath.Join(r.modelDir("churn"), logFile)
 	whole, err := os.ReadFile(path)
@@ -78,6 +80,7 @@ func TestLogTornAnywhere(t *testing.T) {
 }
 
 func TestDamagedLogNamesTheLine(t *testing.T) {
+	t.Parallel()
 	r := published(t, 2)
 	path := filepath.Join(r.modelDir("churn"), logFile)
 	appendTo(t, path, "{\"time\":\"2026-\n")
@@ -94,6 +97,7 @@ func TestDamagedLogNamesTheLine(t *testing.T) {
 }
 
 func TestFactsAreKept(t *testing.T) {
+	t.Parallel()
 	r := published(t, 0)
 	facts := map[string]any{"seconds": 1.5, "machine": map[string]any{"cores": 2.0}, "data": "a\nb\u2028"}
 	if _, err := r.Publish(t.Context(), "churn", mustArtifact(t, "churn", 1), Event{Actor: "job \"x\"\n", Note: "<why>", Facts: facts}); err != nil {

@@ -125,10 +125,14 @@ func (r *Registry) Delete(ctx context.Context, name string, version int, e Event
 		return err
 	}
 	dir, temp := r.versionDir(name, version), w.path(deleteTemp+versionName(version))
-	if err := w.sync(os.Rename(dir, temp)); err != nil {
-		return errors.Join(err, os.Rename(temp, dir))
+	if err := os.Rename(dir, temp); err != nil {
+		return err
 	}
-	if err := w.append(entry, line); err != nil {
+	err = syncDir(w.dir)
+	if err == nil {
+		err = w.append(entry, line)
+	}
+	if err != nil {
 		return fmt.Errorf("model %q: version %d stays: %w", name, version, errors.Join(err, w.sync(os.Rename(temp, dir))))
 	}
 	if err := os.RemoveAll(temp); err != nil {

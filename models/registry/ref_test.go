@@ -2,6 +2,7 @@ package registry
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,4 +70,18 @@ func FuzzParseRef(f *testing.F) {
 			t.Fatalf("%q: %+v, spelled %q: %+v, %v", s, ref, ref.String(), again, err)
 		}
 	})
+}
+
+func ExampleParseRef() {
+	for _, s := range []string{"churn", "churn@7", "churn@challenger"} {
+		ref, err := ParseRef(s)
+		fmt.Println(ref, ref.Version, ref.Alias, err)
+	}
+	_, err := ParseRef("churn@v7")
+	fmt.Println(err)
+	// Output:
+	// churn@champion 0 champion <nil>
+	// churn@7 7  <nil>
+	// churn@challenger 0 challenger <nil>
+	// bad reference: alias "v7": write @7 for version 7
 }

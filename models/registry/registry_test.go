@@ -108,6 +108,7 @@ func checkSettled(t *testing.T, r *Registry, name string) {
 }
 
 func TestLifeOfAModel(t *testing.T) {
+	t.Parallel()
 	r := published(t, 3)
 	start := time.Now()
 	if names, err := r.Models(); err != nil || !slices.Equal(names, []string{"churn"}) {
@@ -186,6 +187,7 @@ func TestLifeOfAModel(t *testing.T) {
 }
 
 func TestNotFoundNamesWhatExists(t *testing.T) {
+	t.Parallel()
 	r := published(t, 2)
 	promote(t, r, "champion", 1)
 	for s, want := range map[string]string{
@@ -223,6 +225,7 @@ func third[A, B any](_ A, _ B, err error) error { return err }
 
 // Every entrance refuses names that could lead out of the registry.
 func TestHostileNames(t *testing.T) {
+	t.Parallel()
 	r := published(t, 1)
 	ctx := context.Background()
 	for _, name := range []string{"", "..", "../x", "a/b", "Churn", ".lock", "churn@1", "7"} {
@@ -247,6 +250,7 @@ func TestHostileNames(t *testing.T) {
 }
 
 func TestStamp(t *testing.T) {
+	t.Parallel()
 	r := published(t, 2)
 	seen := map[string]bool{}
 	stamp := func() string {
@@ -285,6 +289,7 @@ func TestStamp(t *testing.T) {
 
 // A version directory is read only as far as it can be part of an artifact.
 func TestReaderLimits(t *testing.T) {
+	t.Parallel()
 	for what, spoil := range map[string]func(dir string) error{
 		"an unknown file": func(dir string) error { return os.WriteFile(filepath.Join(dir, "extra.bin"), []byte("x"), 0o644) },
 		"a hidden file":   func(dir string) error { return os.WriteFile(filepath.Join(dir, ".x"), nil, 0o644) },
@@ -335,6 +340,7 @@ func TestReaderLimits(t *testing.T) {
 // Links in the place of a model, a version, the aliases or the log are refused
 // or not seen.
 func TestLinksAreNotFollowed(t *testing.T) {
+	t.Parallel()
 	r := published(t, 1)
 	promote(t, r, "champion", 1)
 	if err := os.Symlink("v1", r.versionDir("churn", 2)); err != nil {
