@@ -1,0 +1,63 @@
+package serve
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/gin-gonic/gin"
+
+	"propensity/models/registry"
+)
+
+// readiness is the answer of /readyz.
+type readiness struct {
+	Ready bool `json:"ready"`
+	// Causes say what is not served as it should be; with Ready, an older version
+	// still answers.
+	Causes []string `json:"causes"`
+}
+
+// readyz is 200 if the champion of each model is loaded and replayed. A model
+// without a champion holds up nothing, nor does any other alias.
+func (s *Server) readyz(c *gin.Context) {
+	r := s.state.Load().readiness()
+	status := http.StatusOK
+	if !r.Ready {
+		status = http.StatusServiceUnavailable
+	}
+	writeJSON(c, status, "application/json", r)
+}
+
+func (st *state) readiness() readiness {
+	r := readiness{Ready: !st.loading, Causes: []string{}}
+	if st.loading {
+		r.Causes = append(r.Causes, "the models are being loaded")
+	}
+	if st.cause != "" {
+		r.Ready = r.Ready && len(st.models) > 0
+		r.Causes = append(r.Causes, st.cause)
+	}
+	for _, name := range slices.Sorted(maps.Keys(st.models)) {
+		m := st.models[name]
+		if m.cause != "" {
+			r.Ready = r.Ready && m.aliases[registry.Champion].version != nil
+			r.Causes = append(r.Causes, name+": "+m.cause)
+		}
+		for _, alias := range slices.Sorted(maps.Keys(m.aliases)) {
+			p := m.aliases[alias]
+			switch {
+			case p.cause == "":
+				continue
+			case p.version != nil:
+				r.Causes = append(r.Causes, fmt.Sprintf("%s@%s: %s; version %d still answers", name, alias, p.cause, p.version.number))
+				continue
+			case alias == registry.Champion:
+				r.Ready = false
+			}
+			r.Causes = append(r.Causes, fmt.Sprintf("%s@%s: %s", name, alias, p.cause))
+		}
+	}
+	return r
+}

@@ -1,0 +1,286 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"propensity/models"
+	"propensity/models/registry"
+)
+
+// version is one version of a model, loaded and replayed. It never changes.
+type version struct {
+	name    string
+	number  int
+	hash    string
+	scorer  *models.Scorer
+	leftOut map[string]string             // column: why it is not used
+	scores  map[string]prometheus.Counter // by band
+}
+
+// state is what the server answers from. It never changes: the watcher, alone,
+// puts a new one in its place, and a request takes what it needs of it once.
+type state struct {
+	models  map[string]*model
+	loading bool   // the first look at the registry is not over
+	cause   string // why the registry cannot be listed
+}
+
+// model is one model with the versions its aliases point at.
+type model struct {
+	stamp    string
+	aliases  map[string]pointer
+	cause    string // why its aliases cannot be read
+	failures int    // in a row
+	retry    time.Time
+}
+
+// pointer is where an alias points. If the version it should serve cannot be
+// loaded, the one before stays, nil if there was none, and cause says why.
+type pointer struct {
+	version *version
+	want    int
+	cause   string
+}
+
+// maxRetry bounds the growing wait before a failed load is tried again.
+const maxRetry = time.Minute
+
+// watch looks at the registry at once and then at every tick.
+func (s *Server) watch(ctx context.Context) {
+	tick := time.NewTicker(s.cfg.Poll)
+	defer tick.Stop()
+	for {
+		s.refresh(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// refresh brings the state up to the registry, a model at a time, so that one
+// slow or damaged model holds up no other.
+func (s *Server) refresh(ctx context.Context) {
+	was := s.state.Load()
+	names, err := s.cfg.Registry.Models()
+	if err != nil {
+		if cause := "the registry: " + causeOf(err); cause != was.cause {
+			s.log.Error("registry cannot be listed", slog.Any("error", err))
+			s.state.Store(&state{models: was.models, cause: cause})
+		}
+		return
+	}
+	for name := range was.models {
+		if !slices.Contains(names, name) {
+			s.forget(name, was.models[name])
+			s.replace(name, nil)
+		}
+	}
+	for _, name := range names {
+		if ctx.Err() != nil {
+			return
+		}
+		before := was.models[name]
+		if now := s.refreshModel(name, before); now != before {
+			s.replace(name, now)
+		}
+	}
+	s.pinned.drop(func(name string, number int) bool {
+		_, err := s.cfg.Registry.Resolve(registry.Ref{Name: name, Version: number})
+		return errors.Is(err, registry.ErrNotFound)
+	})
+	if now := s.state.Load(); now.loading || now.cause != "" {
+		s.state.Store(&state{models: now.models})
+	}
+}
+
+// replace puts a model in the place of the one of that name; nil takes it away.
+func (s *Server) replace(name string, m *model) {
+	was := s.state.Load()
+	now := &state{models: maps.Clone(was.models), loading: was.loading, cause: was.cause}
+	if now.models == nil {
+		now.models = make(map[string]*model)
+	}
+	now.models[name] = m
+	if m == nil {
+		delete(now.models, name)
+	}
+	s.state.Store(now)
+}
+
+func (s *Server) forget(name string, m *model) {
+	s.pinned.drop(func(other string, _ int) bool { return other == name })
+	for alias := range m.aliases {
+		s.metrics.loaded.DeleteLabelValues(name, alias)
+	}
+	s.log.Info("model is gone", slog.String("model", name))
+}
+
+// refreshModel gives the model as the registry has it now, or before itself if
+// nothing moved. What cannot be loaded leaves what was served in place.
+func (s *Server) refreshModel(name string, before *model) *model {
+	if before == nil {
+		before = &model{}
+	}
+	stamp, err := s.cfg.Registry.Stamp(name)
+	if err == nil && stamp == before.stamp && (before.failures == 0 || time.Now().Before(before.retry)) {
+		return before
+	}
+	if err != nil && time.Now().Before(before.retry) {
+		return before
+	}
+	now := &model{stamp: stamp, aliases: make(map[string]pointer)}
+	var aliases map[string]int
+	if err == nil {
+		aliases, err = s.cfg.Registry.Aliases(name)
+	}
+	if err != nil {
+		now.aliases, now.cause = before.aliases, "its aliases: "+causeOf(err)
+		s.retryLater(now, before)
+		s.metrics.reloads.WithLabelValues(name, "failure").Inc()
+		s.log.Error("aliases cannot be read", slog.String("model", name), slog.Any("error", err))
+		return now
+	}
+	s.pinned.drop(func(other string, _ int) bool { return other == name }) // reloaded if need be
+	failed := false
+	for _, alias := range slices.Sorted(maps.Keys(aliases)) {
+		p := s.follow(name, alias, aliases[alias], before, now)
+		now.aliases[alias] = p
+		failed = failed || p.cause != ""
+	}
+	for alias := range before.aliases {
+		if _, ok := now.aliases[alias]; !ok {
+			s.metrics.loaded.DeleteLabelValues(name, alias)
+		}
+	}
+	if failed {
+		s.retryLater(now, before)
+	}
+	return now
+}
+
+func (s *Server) retryLater(now, before *model) {
+	now.failures = before.failures + 1
+	wait := maxRetry
+	if now.failures < 16 {
+		wait = min(maxRetry, s.cfg.Poll<<now.failures)
+	}
+	now.retry = time.Now().Add(wait)
+}
+
+// follow loads the version that an alias points at, unless it is there already.
+func (s *Server) follow(name, alias string, number int, before, now *model) pointer {
+	was := before.aliases[alias]
+	v, fresh, err := s.load(name, number, before, now)
+	if err != nil {
+		s.metrics.reloads.WithLabelValues(name, "failure").Inc()
+		s.log.Error("version refused", slog.String("model", name), slog.String("alias", alias),
+			slog.Int("version", number), slog.Any("error", err))
+		return pointer{version: was.version, want: number, cause: fmt.Sprintf("version %d cannot be served: %s", number, causeOf(err))}
+	}
+	if fresh {
+		s.metrics.reloads.WithLabelValues(name, "success").Inc()
+	}
+	if v != was.version {
+		s.log.Info("version serves", slog.String("model", name), slog.String("alias", alias),
+			slog.Int("version", number), slog.String("hash", v.hash))
+	}
+	s.metrics.loaded.WithLabelValues(name, alias).Set(float64(number))
+	return pointer{version: v, want: number}
+}
+
+// load gives a version, fresh from the registry unless one with the same number
+// and hash is there: a directory that was replaced by another is not mistaken.
+func (s *Server) load(name string, number int, have ...*model) (v *version, fresh bool, err error) {
+	for _, m := range have {
+		for _, p := range m.aliases {
+			if p.version != nil && p.version.number == number && s.unchanged(p.version) {
+				return p.version, false, nil
+			}
+		}
+	}
+	scorer, _, err := s.cfg.Registry.Load(registry.Ref{Name: name, Version: number})
+	if err != nil {
+		return nil, false, err
+	}
+	manifest := &scorer.Artifact().Manifest
+	v = &version{
+		name: name, number: number, hash: manifest.Hash, scorer: scorer,
+		leftOut: make(map[string]string), scores: make(map[string]prometheus.Counter),
+	}
+	for _, l := range manifest.LeftOut {
+		v.leftOut[l.Column] = l.Reason
+	}
+	for _, b := range manifest.Bands {
+		v.scores[b.Name] = s.metrics.scores.WithLabelValues(name, fmt.Sprint(number), b.Name)
+	}
+	return v, true, nil
+}
+
+func (s *Server) unchanged(v *version) bool {
+	f, err := s.cfg.Registry.Read(v.name, v.number)
+	if err != nil {
+		return false
+	}
+	m, err := models.ParseManifest(f[models.ManifestFile])
+	return err == nil && m.Hash == v.hash
+}
+
+// version finds the version that a reference (churn, churn@7, churn@champion)
+// means at present.
+func (s *Server) version(ctx context.Context, reference string) (*version, error) {
+	ref, err := registry.ParseRef(reference)
+	if err != nil {
+		return nil, err
+	}
+	now := s.state.Load()
+	m := now.models[ref.Name]
+	if m == nil {
+		if now.loading || now.cause != "" {
+			return nil, refuse(503, fmt.Sprintf("model %q is not loaded; ask /readyz", ref.Name))
+		}
+		return nil, refuse(404, fmt.Sprintf("there is no model %q; there are: %s", ref.Name, list(now.models)))
+	}
+	if ref.Version != 0 {
+		for _, p := range m.aliases {
+			if p.version != nil && p.version.number == ref.Version {
+				return p.version, nil
+			}
+		}
+		return s.pinned.get(ctx, ref.Name, ref.Version, func() (*version, error) {
+			v, _, err := s.load(ref.Name, ref.Version)
+			if errors.Is(err, registry.ErrNotFound) {
+				return nil, refuse(404, fmt.Sprintf("model %q has no version %d", ref.Name, ref.Version))
+			}
+			return v, err
+		})
+	}
+	p, ok := m.aliases[ref.Alias]
+	switch {
+	case !ok && m.cause != "":
+		return nil, refuse(503, fmt.Sprintf("model %q cannot be served: %s", ref.Name, m.cause))
+	case !ok:
+		return nil, refuse(404, fmt.Sprintf("model %q has no alias %q; it has: %s", ref.Name, ref.Alias, list(m.aliases)))
+	case p.version == nil:
+		return nil, refuse(503, fmt.Sprintf("model %q cannot be served: %s", ref, p.cause))
+	}
+	return p.version, nil
+}
+
+// list names what there is, in order.
+func list[T any](m map[string]T) string {
+	if len(m) == 0 {
+		return "none"
+	}
+	return strings.Join(slices.Sorted(maps.Keys(m)), ", ")
+}

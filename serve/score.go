@@ -1,0 +1,112 @@
+package serve
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"propensity/datasets"
+	"propensity/features"
+	"propensity/models"
+)
+
+// work is the memory of one request, used again for the next.
+type work struct {
+	body    bytes.Buffer
+	request request
+	answer  models.Answer
+	out     bytes.Buffer
+}
+
+// maxKept bounds what a work may hold on to between requests.
+const maxKept = 1 << 20
+
+func (s *Server) put(w *work) {
+	if w.body.Cap() <= maxKept && w.out.Cap() <= maxKept && len(w.request.seen) <= 1000 {
+		s.works.Put(w)
+	}
+}
+
+// score answers one request.
+func (s *Server) score(c *gin.Context) {
+	if err := wantType(c.Request, "application/json"); err != nil {
+		s.fail(c, err)
+		return
+	}
+	v, err := s.version(c.Request.Context(), c.Param("name"))
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	w := s.works.Get().(*work)
+	defer s.put(w)
+	w.body.Reset()
+	if _, err := w.body.ReadFrom(http.MaxBytesReader(c.Writer, c.Request.Body, s.cfg.MaxBody)); err != nil {
+		s.fail(c, fmt.Errorf("%w: %w", errBody, err))
+		return
+	}
+	if err := s.scoreRow(w, v, w.body.Bytes(), time.Now().UnixMicro(), ""); err != nil {
+		s.fail(c, err)
+		return
+	}
+	c.Data(http.StatusOK, "application/json", w.out.Bytes())
+}
+
+// scoreRow answers one request text into w.out: one line of JSON. The request
+// lies at the JSON Pointer prefix of its body.
+func (s *Server) scoreRow(w *work, v *version, text []byte, now int64, prefix string) error {
+	q, a := &w.request, &w.answer
+	e := v.scorer.Encoder()
+	if err := q.decode(text, e, now, s.cfg.MaxFields, prefix); err != nil {
+		return err
+	}
+	a.Account, a.Model, a.Version, a.AsOf = q.account, v.name, v.number, datasets.FormatTime(q.moment)
+	if err := v.scorer.Score(a, q.row, q.moment, q.reasons); err != nil {
+		if errors.Is(err, features.ErrType) {
+			return errors.Join(q.typeFaults(e, prefix), err)
+		}
+		return refuse(http.StatusUnprocessableEntity, err.Error(), fault{err.Error(), prefix + "/row"})
+	}
+	for _, name := range q.unknown {
+		detail := clip(name) + " is no column of this model and was ignored"
+		if why, ok := v.leftOut[name]; ok {
+			detail = fmt.Sprintf("%s was left out of this model and was ignored: %s", clip(name), why)
+		}
+		a.Warnings = append(a.Warnings, models.Warning{Field: "row." + name, State: "unknown", Detail: detail})
+	}
+	w.out.Reset()
+	enc := json.NewEncoder(&w.out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(a); err != nil {
+		return fmt.Errorf("%s version %d: %w", v.name, v.number, err)
+	}
+	v.scores[a.Band].Inc()
+	return nil
+}
+
+// wantType checks the Content-Type, which must be one of the given; it must be
+// UTF-8 and not compressed.
+func wantType(r *http.Request, types ...string) error {
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+		return refuse(http.StatusUnsupportedMediaType, fmt.Sprintf("Content-Encoding %q is not taken: send the body as it is", clip(coding)))
+	}
+	header := r.Header.Get("Content-Type")
+	got, params, err := mime.ParseMediaType(header)
+	charset := params["charset"]
+	if err == nil && (charset == "" || strings.EqualFold(charset, "utf-8")) {
+		for _, t := range types {
+			if got == t {
+				return nil
+			}
+		}
+	}
+	return refuse(http.StatusUnsupportedMediaType,
+		fmt.Sprintf("Content-Type %q is not taken: send %s in UTF-8", clip(header), strings.Join(types, " or ")))
+}

@@ -1,0 +1,215 @@
+// Package serve answers over HTTP with the models of a registry: one account at
+// a time, in batches, and with what there is to know about a model. A version
+// that an alias moves to is loaded, replayed and only then put in the place of
+// the old one, without a restart; each answer comes from exactly one version.
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"propensity/models/registry"
+)
+
+// Config is what a server is made from. Every zero field but Registry stands for
+// its default.
+type Config struct {
+	Registry *registry.Registry
+	// Logger gets reloads, refused versions and internal errors; default: none.
+	Logger *slog.Logger
+	// Poll is how often the registry is looked at for moved aliases and new
+	// models; default 1 s.
+	Poll time.Duration
+	// Versions is how many versions are kept that were asked for by number and
+	// that no alias points at; default 8.
+	Versions int
+
+	// MaxBody bounds one request, also one within a batch, in bytes; default 1 MiB.
+	MaxBody int64
+	// MaxBatchBody and MaxBatchRows bound a whole batch; default 256 MiB and
+	// 1,000,000.
+	MaxBatchBody int64
+	MaxBatchRows int
+	// MaxFields bounds the fields of a row; default 10,000.
+	MaxFields int
+
+	// ReadTimeout bounds the reading of a request, WriteTimeout that of an answer
+	// from the end of the request's header; default 30 s each. In a batch they
+	// start anew with every part that is read or written.
+	ReadTimeout, WriteTimeout time.Duration
+	// IdleTimeout is how long a connection is kept between requests; default 2 min.
+	IdleTimeout time.Duration
+	// ShutdownTimeout is how long requests in flight may take once the server
+	// stops; default 30 s.
+	ShutdownTimeout time.Duration
+}
+
+const readHeaderTimeout = 10 * time.Second
+
+func (c *Config) complete() error {
+	if c.Registry == nil {
+		return errors.New("serve: a registry is needed")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	var faults []error
+	faults = append(faults,
+		setDefault("Poll", &c.Poll, time.Second),
+		setDefault("Versions", &c.Versions, 8),
+		setDefault("MaxBody", &c.MaxBody, 1<<20),
+		setDefault("MaxBatchBody", &c.MaxBatchBody, 256<<20),
+		setDefault("MaxBatchRows", &c.MaxBatchRows, 1_000_000),
+		setDefault("MaxFields", &c.MaxFields, 10_000),
+		setDefault("ReadTimeout", &c.ReadTimeout, 30*time.Second),
+		setDefault("WriteTimeout", &c.WriteTimeout, 30*time.Second),
+		setDefault("IdleTimeout", &c.IdleTimeout, 2*time.Minute),
+		setDefault("ShutdownTimeout", &c.ShutdownTimeout, 30*time.Second))
+	return errors.Join(faults...)
+}
+
+func setDefault[T ~int | ~int64](name string, v *T, value T) error {
+	if *v < 0 {
+		return fmt.Errorf("serve: %s is %v, it must be above 0", name, *v)
+	}
+	if *v == 0 {
+		*v = value
+	}
+	return nil
+}
+
+// Server scores with the models of a registry. Close it after use.
+type Server struct {
+	cfg     Config
+	log     *slog.Logger
+	engine  *gin.Engine
+	metrics *metrics
+	state   atomic.Pointer[state]
+	pinned  *pinned
+	works   sync.Pool // *work
+
+	stop    context.CancelFunc
+	stopped chan struct{}
+}
+
+// New makes a server and starts to load the models; GET /readyz tells when all
+// champions are there. An error is about the Config, all its faults at once.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s := &Server{
+		cfg: cfg, log: cfg.Logger, metrics: newMetrics(), pinned: newPinned(cfg.Versions),
+		stop: stop, stopped: make(chan struct{}),
+	}
+	s.works.New = func() any { return new(work) }
+	s.state.Store(&state{loading: true})
+	s.engine = s.routes()
+	go func() {
+		defer close(s.stopped)
+		s.watch(ctx)
+	}()
+	return s, nil
+}
+
+func (s *Server) routes() *gin.Engine {
+	gin.SetMode(gin.ReleaseMode) // its debug mode prints to stdout
+	e := gin.New()
+	e.HandleMethodNotAllowed = true
+	e.RedirectTrailingSlash = false
+	_ = e.SetTrustedProxies(nil) // nil cannot fail
+	e.Use(s.observe, s.recovered)
+	e.GET("/livez", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
+	e.GET("/readyz", s.readyz)
+	e.GET("/metrics", gin.WrapH(s.metrics.handler()))
+	e.GET("/v1/models", s.listModels)
+	e.GET("/v1/models/:name", s.describeModel)
+	e.POST("/v1/models/:name/score", s.score)
+	e.POST(`/v1/models/:name/score\:batch`, s.scoreBatch)
+	e.NoRoute(func(c *gin.Context) { s.fail(c, refuse(http.StatusNotFound, "there is nothing at this path")) })
+	e.NoMethod(func(c *gin.Context) {
+		s.fail(c, refuse(http.StatusMethodNotAllowed, c.Request.Method+" is not for this path; use "+c.Writer.Header().Get("Allow")))
+	})
+	return e
+}
+
+// recovered turns a panic, a fault of ours, into a 500 without its stack, which
+// is logged. An answer already under way is cut off.
+func (s *Server) recovered(c *gin.Context) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		if v == http.ErrAbortHandler {
+			panic(v)
+		}
+		s.log.Error("panic", slog.Any("value", v), slog.String("stack", string(debug.Stack())))
+		if c.Writer.Written() {
+			panic(http.ErrAbortHandler)
+		}
+		s.fail(c, fmt.Errorf("panic: %v", v))
+	}()
+	c.Next()
+}
+
+// Handler serves all routes. The timeouts of Config are for Run to set.
+func (s *Server) Handler() http.Handler { return s.engine }
+
+// Run listens on addr ("127.0.0.1:0" takes a free port), calls ready with the
+// address, and serves until ctx is done; then it lets requests in flight finish
+// and returns nil. Any other end is an error.
+func (s *Server) Run(ctx context.Context, addr string, ready func(addr string)) error {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
+	h := &http.Server{
+		Handler:           s.engine,
+		ReadHeaderTimeout: min(readHeaderTimeout, s.cfg.ReadTimeout),
+		ReadTimeout:       s.cfg.ReadTimeout,
+		WriteTimeout:      s.cfg.WriteTimeout,
+		IdleTimeout:       s.cfg.IdleTimeout,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	done := make(chan error, 1)
+	go func() { done <- h.Serve(l) }()
+	if ready != nil {
+		ready(l.Addr().String())
+	}
+	select {
+	case err := <-done:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownTimeout)
+	defer cancel()
+	err = h.Shutdown(wait)
+	if err != nil {
+		err = fmt.Errorf("serve: requests were cut off after %v: %w", s.cfg.ShutdownTimeout, errors.Join(err, h.Close()))
+	}
+	<-done
+	return err
+}
+
+// Close stops looking at the registry and waits until that has ended. Requests
+// may still be answered with what is loaded.
+func (s *Server) Close() error {
+	s.stop()
+	<-s.stopped
+	return nil
+}
+
+var _ io.Closer = (*Server)(nil)
