@@ -179,6 +179,9 @@ func checkMatrix(m *features.Matrix) error {
 		}
 	}
 	for j, column := range m.Columns {
+		if m.Features[j].Levels < 0 {
+			return fmt.Errorf("%w: %s has %d levels", ErrMatrix, m.Features[j].Name, m.Features[j].Levels)
+		}
 		if len(column) != m.Rows() {
 			return fmt.Errorf("%w: %s has %d rows, the label %d", ErrMatrix, m.Features[j].Name, len(column), m.Rows())
 		}

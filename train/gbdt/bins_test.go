@@ -156,6 +156,7 @@ func TestUnfitMatrices(t *testing.T) {
 		"missing label":       func(m *features.Matrix) { m.Label[1] = math.NaN() },
 		"label 2":             func(m *features.Matrix) { m.Label[1] = 2 },
 		"short column":        func(m *features.Matrix) { m.Columns[0] = m.Columns[0][:2] },
+		"levels below 0":      func(m *features.Matrix) { m.Features[0].Levels = -1 },
 		"no name for columns": func(m *features.Matrix) { m.Features = m.Features[:1] },
 	} {
 		m := good()

@@ -20,6 +20,9 @@ type Fold struct{ Train, Test []int }
 // Test at most, and never in Train and Test of the same fold. Errors are those of
 // Fit, and name the fold, counted from 0.
 func CrossFit(ctx context.Context, m *features.Matrix, folds []Fold, o Options, progress func(done, total int)) (settled Options, raw []float64, err error) {
+	if err := checkMatrix(m); err != nil {
+		return o, nil, err
+	}
 	if err := checkFolds(m.Rows(), folds); err != nil {
 		return o, nil, err
 	}

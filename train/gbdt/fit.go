@@ -37,7 +37,7 @@ type Options struct {
 	MinHessian float64 // least sum of p(1-p) in a leaf, 0 or more
 
 	Bins        int     // most bins of a feature, without missing values, 2 to 255
-	ColumnShare float64 // share of the features that each tree may use, above 0, to 1
+	ColumnShare float64 // share of the features that each tree may use (4 at least), above 0, to 1
 	RowShare    float64 // share of the rows that each tree is grown on, above 0, to 1
 
 	CategoryOneHot int     // a leaf with at most so many categories of a feature tries each against the rest
@@ -54,10 +54,10 @@ type Options struct {
 // and a low rate, for as many rounds as validation supports.
 func Defaults() Options {
 	return Options{
-		Trees: 2000, Leaves: 8, Rate: 0.04, L2: 5,
+		Trees: 2000, Leaves: 16, Rate: 0.04, L2: 1,
 		MinRows: 20, MinHessian: 1e-3,
-		Bins: 255, ColumnShare: 0.6, RowShare: 0.8,
-		CategoryOneHot: 4, CategoryMax: 32, CategoryRows: 10, CategorySmooth: 20, CategoryL2: 10,
+		Bins: 255, ColumnShare: 0.3, RowShare: 0.8,
+		CategoryOneHot: 4, CategoryMax: 32, CategoryRows: 20, CategorySmooth: 20, CategoryL2: 1,
 		Patience: 50, Seed: 1,
 	}
 }
@@ -195,6 +195,9 @@ func newBooster(ctx context.Context, train, valid *features.Matrix, o Options) (
 	if valid == nil || valid.Rows() == 0 {
 		return b, nil
 	}
+	if err := checkMatrix(valid); err != nil {
+		return nil, fmt.Errorf("validation: %w", err)
+	}
 	if len(valid.Columns) != len(train.Columns) {
 		return nil, fmt.Errorf("%w: %d columns to validate on, %d to train on", ErrMatrix, len(valid.Columns), len(train.Columns))
 	}
@@ -202,9 +205,6 @@ func newBooster(ctx context.Context, train, valid *features.Matrix, o Options) (
 		if f.Levels != train.Features[j].Levels {
 			return nil, fmt.Errorf("%w: %s has %d levels to validate on, %d to train on", ErrMatrix, f.Name, f.Levels, train.Features[j].Levels)
 		}
-	}
-	if err := checkMatrix(valid); err != nil {
-		return nil, fmt.Errorf("validation: %w", err)
 	}
 	b.validColumns, b.validLabel = binAll(binners, valid), valid.Label
 	b.validRaw = filled(valid.Rows(), b.base)
@@ -267,7 +267,8 @@ func (b *booster) sampleRows(round int) {
 
 // sampleColumns draws ColumnShare of the usable features, rounded up.
 func (b *booster) sampleColumns(round int) []int {
-	n := int(math.Ceil(b.ColumnShare * float64(len(b.usable))))
+	const least = 4 // a tree of fewer features could not tell how they act together
+	n := max(least, int(math.Ceil(b.ColumnShare*float64(len(b.usable)))))
 	return choose(b.usable, n, func(j int) float64 { return uniform(b.Seed, 2*uint64(round)+1, uint64(j)) })
 }
 

@@ -33,19 +33,20 @@ func (s *split) better(than *split) bool { return s.gain > than.gain }
 // search looks for the best split of one leaf.
 type search struct {
 	*Options
-	total sums
-	base  float64 // gain of the leaf unsplit
+	total     sums
+	base      float64 // gain of the leaf unsplit
+	curvature float64 // MinHessian in the units of sums
 }
 
 func newSearch(o *Options, total sums) search {
-	return search{o, total, total.gain(o.L2)}
+	return search{o, total, total.gain(o.L2), o.MinHessian * fixed}
 }
 
 // allowed says whether both sides have rows and curvature enough.
 func (s *search) allowed(left sums) bool {
 	right := s.total.minus(left)
-	least, curvature := int64(s.MinRows), int64(s.MinHessian*fixed)
-	return left.n >= least && right.n >= least && left.h >= curvature && right.h >= curvature
+	least := int64(s.MinRows)
+	return left.n >= least && right.n >= least && float64(left.h) >= s.curvature && float64(right.h) >= s.curvature
 }
 
 // gainOf is what the split takes off the loss, 0 if it is not allowed.
