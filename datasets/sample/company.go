@@ -44,6 +44,12 @@ type Options struct {
 // logins_28d_trend is ln((1 + n) / (1 + m)), n logins in the last 28 days and m
 // in the 28 days before those. A feature that does not apply (days_to_renewal of
 // a monthly contract, the answers of an account that gave none) is missing.
+//
+// What tells nothing: country, heard_from, newsletter, and 15 of the 20
+// industries. What matters together with something else, not only by itself:
+// integrations with invites, tickets with logins, team size with use case (to
+// convert); billing with the renewal, tenure with the channel, tickets with the
+// plan (to leave); seat utilisation with growth (to buy more).
 type Company struct {
 	Seed uint64
 	AsOf int64 // the end of the history

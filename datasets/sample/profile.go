@@ -41,10 +41,9 @@ var (
 const (
 	software, retail, education, marketing, government = 0, 1, 5, 10, 18 // industries: the five that matter
 
-	paidSearch, referral, partner  = 1, 2, 3    // channels
-	founder, manager, student      = 0, 1, 5    // roles
-	reporting, evaluation          = 0, 4       // use cases
-	size1, size11, size51, size201 = 0, 1, 2, 3 // company sizes
+	referral, partner = 2, 3 // channels
+	reporting         = 0    // use cases
+	size1, size11     = 0, 1 // company sizes
 )
 
 func drawProfile(r *rand.Rand, signedUp int64) profile {
