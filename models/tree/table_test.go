@@ -225,3 +225,20 @@ func FuzzFromTable(f *testing.F) {
 		}
 	})
 }
+
+func TestTableSurvivesItsFile(t *testing.T) {
+	e, rows := big(t, 30, 15)
+	b, err := datasets.MarshalIPC(e.Table())
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := datasets.UnmarshalIPC(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := FromTable(table, e.Levels())
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, got, e, rows[:30])
+}
