@@ -7,7 +7,7 @@ package tree
 //
 // The values are those of path-dependent TreeSHAP (Lundberg et al. 2020, From
 // local explanations to global understanding with explainable AI for trees,
-// algorithm 1 and 2): a feature that is not known sends a row to both children
+// algorithms 1 and 2): a feature that is not known sends a row to both children
 // in proportion to their training cover.
 //
 // They are found in another way, in time linear in nodes x depth and without a
