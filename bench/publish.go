@@ -22,6 +22,9 @@ import (
 // killWithin is longer than a few rounds of the child take.
 const killWithin = 100 * time.Millisecond
 
+// casesPerRegistry keeps logs short, so that the rounds of the child stay short.
+const casesPerRegistry = 25
+
 // publishProof kills a writer of a registry at random moments. The kill is that
 // of the process: what a loss of power does to a disk is not tried.
 func publishProof() proof {
@@ -83,6 +86,11 @@ func provePublish(ctx context.Context, r *run) error {
 	dir := filepath.Join(r.dir, "registry")
 	reg := registry.Open(dir)
 	return r.each(ctx, func(ctx context.Context, i int, rng *rand.Rand) error {
+		if i%casesPerRegistry == 0 {
+			if err := os.RemoveAll(dir); err != nil {
+				return err
+			}
+		}
 		if err := r.killOne(ctx, dir, time.Duration(rng.Int64N(int64(killWithin)))); err != nil {
 			return err
 		}

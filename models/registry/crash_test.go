@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 func childMain(role string, r *Registry) error {
 	switch role {
 	case "publish":
-		for k := range 10 {
+		for k := range 5 {
 			f, err := smallArtifact("churn", k)
 			if err != nil {
 				return err
@@ -109,7 +109,7 @@ func child(t *testing.T, role, dir string) *exec.Cmd {
 func TestConcurrentPublishers(t *testing.T) {
 	t.Parallel()
 	r := Open(filepath.Join(t.TempDir(), "registry"))
-	const goroutines, each, processes, eachProcess = 8, 4, 2, 10
+	const goroutines, each, processes, eachProcess = 8, 3, 2, 5
 	var mu sync.Mutex
 	var got []int
 	var wg sync.WaitGroup
