@@ -15,12 +15,13 @@ const maxCodes = 64
 // values above cuts[k-1] up to and with cuts[k].
 //
 // A number is its own place in the order; a missing one stands at the median. A
-// category stands at the mean target of its rows in the sample, drawn towards
-// the mean of all by 10 rows: for one split of a 0/1 or a squared-error target,
-// the best of all subsets of categories is a threshold in that order (Fisher
-// 1958; Breiman and others 1984, theorem 4.5). A missing category stands at the
-// mean target of its own rows, an unseen one or one outside the sample at the
-// mean of all.
+// category stands at the mean target of its rows in the sample: of all ways to
+// part the categories in two, the one of least squared error is a threshold in
+// that order (Fisher 1958; Breiman and others 1984, theorem 4.5). The means are
+// drawn towards the mean of all by 10 rows, or rare categories would crowd the
+// ends; below the root they stay those of the whole sample. A missing category
+// stands at the mean target of its own rows, an unseen one or one outside the
+// sample at the mean of all.
 type coder struct {
 	cuts    []float64
 	missing float64   // where missing values stand

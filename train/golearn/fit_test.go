@@ -47,8 +47,8 @@ func plantedRate(x0, c float64) float64 {
 	return 0.1
 }
 
-func fitted(t testing.TB, m *features.Matrix, o Options) *tree.Ensemble {
-	t.Helper()
+func fitted(t interface{ Fatal(...any) }, m *features.Matrix, o Options) *tree.Ensemble {
+
 	e, err := FitCART(context.Background(), m, o)
 	if err != nil {
 		t.Fatal(err)
