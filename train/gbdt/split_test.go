@@ -252,42 +252,6 @@ func TestSortedCategoriesAreOptimal(t *testing.T) {
 	})
 }
 
-// A partition keeps the rows of each side in their order.
-func TestPartition(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		column, _ := anyLeaf(t, 9)
-		var yes set
-		for bin := range 9 {
-			if rapid.Bool().Draw(t, "yes") {
-				yes.add(bin)
-			}
-		}
-		n := len(column)
-		start := rapid.IntRange(0, n).Draw(t, "start")
-		end := rapid.IntRange(start, n).Draw(t, "end")
-		rows := allRows(n)
-		want := slices.Clone(rows[:start])
-		for _, side := range []bool{true, false} {
-			for _, r := range rows[start:end] {
-				if yes.has(column[r]) == side {
-					want = append(want, r)
-				}
-			}
-		}
-		want = append(want, rows[end:]...)
-		g := grower{columns: bins{column}, rows: rows, spare: make([]int32, n)}
-		at := g.partition(&leaf{start: start, end: end, best: split{yes: yes}})
-		if !slices.Equal(g.rows, want) {
-			t.Fatalf("rows %v, want %v", g.rows, want)
-		}
-		for k := start; k < end; k++ {
-			if yes.has(column[g.rows[k]]) != (k < at) {
-				t.Fatalf("no starts at %d, but row %d at %d is on the wrong side", at, g.rows[k], k)
-			}
-		}
-	})
-}
-
 // Worked by hand at a probability of 3/4, and at the far ends.
 func TestGradientAndLoss(t *testing.T) {
 	raw := math.Log(3) // probability 3/4

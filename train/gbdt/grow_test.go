@@ -1,0 +1,175 @@
+package gbdt
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"propensity/features"
+)
+
+// A partition keeps the rows of each side in their order.
+func TestPartition(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		column, _ := anyLeaf(t, 9)
+		var yes set
+		for bin := range 9 {
+			if rapid.Bool().Draw(t, "yes") {
+				yes.add(bin)
+			}
+		}
+		n := len(column)
+		start := rapid.IntRange(0, n).Draw(t, "start")
+		end := rapid.IntRange(start, n).Draw(t, "end")
+		rows := allRows(n)
+		want := slices.Clone(rows[:start])
+		for _, side := range []bool{true, false} {
+			for _, r := range rows[start:end] {
+				if yes.has(column[r]) == side {
+					want = append(want, r)
+				}
+			}
+		}
+		want = append(want, rows[end:]...)
+		g := grower{columns: bins{column}, rows: rows, spare: make([]int32, n)}
+		at := g.partition(&leaf{start: start, end: end, best: split{yes: yes}})
+		if !slices.Equal(g.rows, want) {
+			t.Fatalf("rows %v, want %v", g.rows, want)
+		}
+		for k := start; k < end; k++ {
+			if yes.has(column[g.rows[k]]) != (k < at) {
+				t.Fatalf("no starts at %d, but row %d at %d is on the wrong side", at, g.rows[k], k)
+			}
+		}
+	})
+}
+
+// A tree drawn by hand is learnt back from the labels it makes: x <= 2.5, then
+// the plan on one side and the missing of y on the other.
+func TestLearnsATreeDrawnByHand(t *testing.T) {
+	nan := math.NaN()
+	m := &features.Matrix{
+		Features: []features.Feature{{Name: "x"}, {Name: "y"}, {Name: "plan", Levels: 5}},
+		Columns:  make([][]float64, 3),
+	}
+	positives := func(x, y, plan float64) int { // of 20 rows
+		switch {
+		case x <= 2.5 && (plan == 1 || plan == 3):
+			return 19
+		case x <= 2.5:
+			return 13
+		case math.IsNaN(y):
+			return 8
+		}
+		return 1
+	}
+	for _, x := range []float64{1, 2, 3, 4} {
+		for _, y := range []float64{0, 1, nan} {
+			for plan := range 5 {
+				for k := range 20 {
+					for j, v := range []float64{x, y, float64(plan)} {
+						m.Columns[j] = append(m.Columns[j], v)
+					}
+					label := 0.0
+					if k < positives(x, y, float64(plan)) {
+						label = 1
+					}
+					m.Label = append(m.Label, label)
+				}
+			}
+		}
+	}
+	o := plain()
+	o.Leaves = 4
+	b, err := newBooster(context.Background(), m, nil, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.step(0)
+	nodes := b.trees[0].nodes
+	if len(nodes) != 7 {
+		t.Fatalf("%d nodes, want 7: %+v", len(nodes), nodes)
+	}
+	root := nodes[0]
+	if root.Feature != 0 || root.Threshold != 2.5 || root.Cover != 1200 || root.MissingYes != true {
+		t.Errorf("root %+v, want x <= 2.5, with missing to yes as both sides have 600 rows", root)
+	}
+	low, high := nodes[root.Yes], nodes[root.No]
+	if low.Feature != 2 || fmt.Sprint(low.Set) != "[1 3]" && fmt.Sprint(low.Set) != "[0 2 4]" || low.Cover != 600 {
+		t.Errorf("x <= 2.5 splits %+v, want plans 1 and 3 from 0, 2 and 4", low)
+	}
+	if common := len(low.Set) == 3; low.UnseenYes != common || low.MissingYes != common {
+		t.Errorf("x <= 2.5: unseen and missing plans go with the fewer rows: %+v", low)
+	}
+	if high.Feature != 1 || high.Threshold != math.MaxFloat64 || high.MissingYes {
+		t.Errorf("x > 2.5 splits %+v, want the missing y from the others", high)
+	}
+	// The Newton step from the base rate: the leaf's mean label less the base
+	// rate, over p(1-p).
+	base := 0.0
+	for _, y := range m.Label {
+		base += y / float64(m.Rows())
+	}
+	for i, want := range map[int]float64{high.Yes: 1.0 / 20, high.No: 8.0 / 20} {
+		want = (want - base) / (base * (1 - base))
+		if got := nodes[i].Value; math.Abs(got-want) > 1e-7 {
+			t.Errorf("leaf %d is worth %v, want %v", i, got, want)
+		}
+	}
+}
+
+// A finished tree, worked out again row by row: every leaf is worth the step of
+// its rows, every split gains what the losses of its sides say, and at each split
+// no other open leaf had more to gain.
+func TestGrowsTheLeafOfMostGain(t *testing.T) {
+	for seed := range uint64(5) {
+		m := mixedMatrix(1200, 20+seed)
+		o := Defaults()
+		o.Leaves, o.RowShare, o.L2, o.CategoryL2 = 12, 1, 3, 7
+		b, err := newBooster(context.Background(), m, nil, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for round := range 5 {
+			b.step(round)
+			nodes := b.grower.nodes
+			total := make([]sums, len(nodes))
+			for i := range m.Rows() {
+				of := b.grower.gradients[i] // those the tree was grown on
+				for at := leafOf(nodes, b.grower.columns, i); at >= 0; at = nodes[at].parent {
+					total[at] = total[at].plus(sums{int64(of.g), int64(of.h), 1})
+				}
+			}
+			loss := func(i int, l2 float64) float64 {
+				g, h := float64(total[i].g)/fixed, float64(total[i].h)/fixed
+				return g * g / (h + l2)
+			}
+			for i, n := range nodes {
+				if n.yes > 0 {
+					want := loss(n.yes, n.l2) + loss(n.no, n.l2) - loss(i, 3)
+					if n.gain != want {
+						t.Errorf("node %d gains %v, want %v", i, n.gain, want)
+					}
+					for j := range n.yes { // nodes that were there when it was split
+						if nodes[j].yes > n.yes && nodes[j].gain > n.gain {
+							t.Errorf("node %d was split before node %d of more gain", i, j)
+						}
+					}
+					continue
+				}
+				l2 := nodes[n.parent].l2
+				want := -o.Rate * float64(total[i].g) / fixed / (float64(total[i].h)/fixed + l2)
+				if math.Abs(n.value-want) > 1e-12 || total[i].n < int64(o.MinRows) {
+					t.Errorf("leaf %d of %d rows is worth %v, want %v", i, total[i].n, n.value, want)
+				}
+				if category := b.grower.binners[nodes[n.parent].feature].levels > 0; l2 != 3 && !(category && l2 == 10) {
+					t.Errorf("leaf %d was found with L2 %v", i, l2)
+				}
+			}
+		}
+	}
+}
