@@ -4,6 +4,7 @@
 //	go run ./bench proofs publish --budget 1m      run one
 //	go run ./bench proofs publish --record         and write the result into docs/PROOFS.md
 //	go run ./bench quality --data DIR             the learners beside other libraries
+//	go run ./bench tour                           follow the README in an empty folder
 //
 // Run it from the top of the repository. Results go to stdout, progress to
 // stderr. Exit 0 done, 1 failed, 2 used wrongly.
@@ -29,7 +30,7 @@ func main() {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(proofsCommand(), childCommand(), qualityCommand())
+	root.AddCommand(proofsCommand(), childCommand(), qualityCommand(), tourCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		if failed := (*failure)(nil); errors.As(err, &failed) {
