@@ -87,7 +87,7 @@ func kindOfType(t arrow.DataType) (Kind, bool) {
 		return Number, -76 <= t.Scale && t.Scale <= 76
 	case *arrow.BooleanType:
 		return Boolean, true
-	case *arrow.StringType, *arrow.LargeStringType, *arrow.NullType:
+	case *arrow.StringType, *arrow.LargeStringType, *arrow.StringViewType, *arrow.NullType:
 		return Category, true
 	case *arrow.TimestampType, *arrow.Date32Type, *arrow.Date64Type:
 		return Time, true
@@ -136,8 +136,14 @@ func (b *builder) appendArray(a arrow.Array) (row int, value string) {
 		return appendEach(b, a, func(i int) bool { return b.text(a.Value(i)) })
 	case *array.LargeString:
 		return appendEach(b, a, func(i int) bool { return b.text(a.Value(i)) })
+	case *array.StringView:
+		return appendEach(b, a, func(i int) bool { return b.text(a.Value(i)) })
 	case *array.Binary:
-		return appendEach(b, a, func(i int) bool { return b.text(string(a.Value(i))) })
+		row, value = appendEach(b, a, func(i int) bool { return b.text(string(a.Value(i))) })
+		if row >= 0 {
+			value = string(a.Value(row))
+		}
+		return row, value
 	case *array.Timestamp:
 		unit := a.DataType().(*arrow.TimestampType).Unit
 		return appendEach(b, a, func(i int) bool {

@@ -272,7 +272,7 @@ func UnmarshalIPC(b []byte) (*Table, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	a := &ipcReader{name: "table", opts: o, bounds: true}
+	a := &ipcReader{name: "table", opts: o, ours: true}
 	if err := a.open(body, &boundedAllocator{most: len(b) + 64, budget: 16*len(b) + 1<<20}); err != nil {
 		return nil, err
 	}

@@ -19,13 +19,13 @@ const mostBuffer = 1 << 30
 // ipcReader reads Arrow IPC. The file format is the stream format between a mark
 // and a footer, and is read as that: the footer is only checked to be there.
 type ipcReader struct {
-	name   string
-	opts   *ReadOptions
-	cols   []arrowColumn
-	r      *ipc.Reader
-	whole  bool // the whole table is being read
-	bounds bool // infinite numbers are allowed
-	rows   int  // read so far
+	name  string
+	opts  *ReadOptions
+	cols  []arrowColumn
+	r     *ipc.Reader
+	whole bool // the whole table is being read
+	ours  bool // written by MarshalIPC: infinite numbers pass, compression does not
+	rows  int  // read so far
 
 	rec  arrow.Record // not yet handed out from row at on
 	at   int
@@ -69,7 +69,7 @@ func ipcBody(at io.ReaderAt, size int64, name string) (io.Reader, error) {
 
 func (a *ipcReader) open(r io.Reader, mem memory.Allocator) error {
 	return guarded(a.name, func() (err error) {
-		a.r, err = ipc.NewReaderFromMessageReader(&messages{r: r}, ipc.WithAllocator(mem))
+		a.r, err = ipc.NewReaderFromMessageReader(&messages{r: r, plain: a.ours}, ipc.WithAllocator(mem))
 		if err != nil {
 			return a.fault(err)
 		}
@@ -145,7 +145,7 @@ func (a *ipcReader) builders() []*builder {
 	for k := range a.cols {
 		into[k] = a.cols[k].builder(a.opts)
 		into[k].open = a.whole && !a.cols[k].set
-		into[k].infinite = a.bounds
+		into[k].infinite = a.ours
 	}
 	return into
 }
@@ -221,7 +221,10 @@ func tableOf(into []*builder, whole bool) *Table {
 
 // messages reads the messages of a stream without believing the sizes that it
 // states: memory grows with what is really there.
-type messages struct{ r io.Reader }
+type messages struct {
+	r     io.Reader
+	plain bool // compressed ones are refused
+}
 
 func (m *messages) Retain()  {}
 func (m *messages) Release() {}
@@ -243,14 +246,17 @@ func (m *messages) Message() (*ipc.Message, error) {
 		return nil, io.EOF // the mark at the end of a stream
 	}
 	if size < 8 {
-		return nil, fmt.Errorf("a message of %d bytes", size)
+		return nil, sized(int64(size))
 	}
 	meta, err := m.bytes(int64(size))
 	if err != nil {
 		return nil, err
 	}
-	empty := memory.NewBufferBytes(nil)
-	body, err := m.bytes(ipc.NewMessage(memory.NewBufferBytes(meta), empty).BodyLen())
+	length, err := checkMessage(meta, !m.plain)
+	if err != nil {
+		return nil, err
+	}
+	body, err := m.bytes(length)
 	if err != nil {
 		return nil, err
 	}
@@ -258,9 +264,6 @@ func (m *messages) Message() (*ipc.Message, error) {
 }
 
 func (m *messages) bytes(n int64) ([]byte, error) {
-	if n < 0 {
-		return nil, fmt.Errorf("a message of %d bytes", n)
-	}
 	var b bytes.Buffer
 	b.Grow(int(min(n, 1<<20)) + bytes.MinRead)
 	if _, err := io.CopyN(&b, m.r, n); err != nil {

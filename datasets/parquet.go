@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow/go/v15/parquet"
 	"github.com/apache/arrow/go/v15/parquet/file"
 	"github.com/apache/arrow/go/v15/parquet/pqarrow"
+	"github.com/apache/arrow/go/v15/parquet/schema"
 )
 
 // parquetReader reads the flat columns of a Parquet file.
@@ -45,7 +46,7 @@ func openParquet(s *source, o *ReadOptions, stream bool) (*parquetReader, error)
 		}
 		arrowProps := pqarrow.ArrowReadProperties{}
 		for i := range f.MetaData().Schema.NumColumns() {
-			if f.MetaData().Schema.Column(i).PhysicalType() == parquet.Types.ByteArray {
+			if _, ok := f.MetaData().Schema.Column(i).LogicalType().(schema.StringLogicalType); ok {
 				arrowProps.SetReadDict(i, true) // a text that repeats is looked up once
 			}
 		}
