@@ -53,7 +53,10 @@ func (q *request) decode(text []byte, e *features.Encoder, now int64, maxFields 
 		return err
 	}
 	q.absent(e, prefix)
-	return faultsProblem(q.faults)
+	if len(q.faults) > 0 {
+		return q.typeFaults(e, prefix)
+	}
+	return nil
 }
 
 func (q *request) reset(e *features.Encoder, now int64) {
@@ -220,8 +223,8 @@ func (q *request) cell(s *scanner, c *features.Column, dst *datasets.Value) erro
 		}
 		v = datasets.Value{Kind: datasets.Category, Text: text}
 		if c != nil && c.Kind == datasets.Time {
-			us, ok := parseTime(text)
-			if !ok {
+			us, err := datasets.ParseTime(text)
+			if err != nil {
 				q.fault(s.pointer, "%q is no time: write it as 2026-03-01T09:30:00Z or 2026-03-01", clip(text))
 			}
 			v = datasets.Value{Kind: datasets.Time, Time: us}
@@ -249,6 +252,7 @@ func (q *request) cell(s *scanner, c *features.Column, dst *datasets.Value) erro
 		x, err := strconv.ParseFloat(string(digits), 64)
 		if err != nil {
 			q.fault(s.pointer, "%s is beyond what a 64-bit number holds", clip(string(digits)))
+			return nil
 		}
 		v = datasets.Value{Kind: datasets.Number, Number: x + 0} // -0 + 0 is 0
 	}
@@ -277,7 +281,8 @@ func (q *request) absent(e *features.Encoder, prefix string) {
 	}
 }
 
-// typeFaults finds all cells of the wrong type, once Score has refused a row.
+// typeFaults adds all cells of the wrong type, once it is known that something is
+// wrong: of a sound row, Score finds that out.
 func (q *request) typeFaults(e *features.Encoder, prefix string) error {
 	for j := range e.Columns {
 		c := &e.Columns[j]
@@ -286,15 +291,6 @@ func (q *request) typeFaults(e *features.Encoder, prefix string) error {
 		}
 	}
 	return faultsProblem(q.faults)
-}
-
-// parseTime reads an instant in RFC 3339, or a date as its first instant in UTC.
-func parseTime(text string) (us int64, ok bool) {
-	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
-		t, err = time.Parse(time.DateOnly, text)
-	}
-	return t.UnixMicro(), err == nil
 }
 
 // escapePointer spells a name within a JSON Pointer.

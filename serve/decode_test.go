@@ -247,9 +247,9 @@ func sameCell(t *testing.T, c *features.Column, got datasets.Value, want any) {
 	case string:
 		cell = datasets.Value{Kind: datasets.Category, Text: want}
 		if c.Kind == datasets.Time {
-			us, ok := parseTime(want)
-			if !ok {
-				t.Fatalf("%q taken for a time", want)
+			us, err := datasets.ParseTime(want)
+			if err != nil {
+				t.Fatal(err)
 			}
 			cell = datasets.Value{Kind: datasets.Time, Time: us}
 		}

@@ -273,3 +273,33 @@ func TestConfig(t *testing.T) {
 		t.Errorf("not all faults: %v", err)
 	}
 }
+
+// BenchmarkScoreRow is one request from its text to the text of its answer.
+func BenchmarkScoreRow(b *testing.B) {
+	f := churn(b, Config{})
+	v, err := f.server.version(b.Context(), "churn")
+	if err != nil {
+		b.Fatal(err)
+	}
+	text := []byte(requestOf("A-17", wholeRow))
+	w := new(work)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := f.server.scoreRow(w, v, text, moment, ""); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkBatch is one row of an NDJSON batch over HTTP.
+func BenchmarkBatch(b *testing.B) {
+	f := churn(b, Config{})
+	const rows = 10_000
+	body := strings.Repeat(requestOf("A-17", wholeRow)+"\n", rows)
+	for b.Loop() {
+		if got := f.post(b, "/v1/models/churn/score:batch", "application/x-ndjson", strings.NewReader(body)); got.status != 200 {
+			b.Fatal(got.status)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/rows, "µs/row")
+}
