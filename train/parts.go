@@ -66,9 +66,12 @@ func (p *prepared) keyOf(s Spec) string {
 	if s.ID != "" {
 		return fmt.Sprintf("id %s seed %d", s.ID, s.Seed)
 	}
-	names := p.candidates.Names()
+	var names []string
+	for _, c := range p.candidates.Columns {
+		names = append(names, c.Name+" "+c.Kind.String())
+	}
 	slices.Sort(names)
-	return fmt.Sprintf("rows of %s seed %d", strings.Join(names, ","), s.Seed)
+	return fmt.Sprintf("rows of %s seed %d", strings.Join(names, ", "), s.Seed)
 }
 
 // unseenBy picks, among the given rows, those that a version certainly never

@@ -100,9 +100,6 @@ func readLabel(c *datasets.Column, positive string) (rows []int, label []float64
 		text := v.String()
 		if counts[text] == 0 {
 			order = append(order, text)
-			if len(order) > 20 {
-				break // certainly no label; the message needs no more
-			}
 		}
 		counts[text]++
 	}
@@ -256,14 +253,17 @@ func (p *prepared) refuseDuplicates(ids []string, s Spec) error {
 	return nil
 }
 
-// contentKeys hash what a row holds, column by column.
+// contentKeys hash what a row holds. The order of the columns does not count, so
+// that a later export of the same table gives the same keys.
 func contentKeys(t *datasets.Table, seed uint64) []uint64 {
 	keys := make([]uint64, t.Rows())
 	for i := range keys {
 		keys[i] = mix(seed)
 	}
-	for k := range t.Columns {
-		c := &t.Columns[k]
+	columns := slices.Clone(t.Columns)
+	slices.SortFunc(columns, func(a, b datasets.Column) int { return strings.Compare(a.Name, b.Name) })
+	for k := range columns {
+		c := &columns[k]
 		texts := make([]uint64, len(c.Values))
 		for j, s := range c.Values {
 			h := fnv.New64a()
@@ -274,9 +274,11 @@ func contentKeys(t *datasets.Table, seed uint64) []uint64 {
 			var cell uint64
 			switch {
 			case c.Numbers != nil:
-				cell = math.Float64bits(c.Numbers[i])
-				if math.IsNaN(c.Numbers[i]) {
-					cell = math.Float64bits(math.NaN()) // NaN has many spellings
+				switch x := c.Numbers[i]; { // NaN and 0 have more than one spelling
+				case math.IsNaN(x):
+					cell = math.Float64bits(math.NaN())
+				case x != 0:
+					cell = math.Float64bits(x)
 				}
 			case c.Times != nil:
 				cell = uint64(c.Times[i])
