@@ -81,8 +81,11 @@ func (r *rule) words(c *features.Column) string {
 	if c.Kind == datasets.Time {
 		return fmt.Sprintf("%s was at most %s days before", c.Name, datasets.FormatNumber(r.most))
 	}
-	if c.Kind == datasets.Boolean {
+	switch {
+	case c.Kind == datasets.Boolean && r.most == 0:
 		return c.Name + " is false"
+	case c.Kind == datasets.Boolean:
+		return c.Name + " is known"
 	}
 	return fmt.Sprintf("%s is at most %s", c.Name, datasets.FormatNumber(r.most))
 }
