@@ -85,6 +85,9 @@ func (g *gate) standsAgainst(champion *Champion, p *prepared, s Spec, rows []int
 	if about.Label.Column != s.Label || about.Label.Positive != p.positive {
 		return cannot(fmt.Sprintf("it predicts %s=%s", about.Label.Column, about.Label.Positive))
 	}
+	if about.Split.Kind == SplitTime && s.Split == SplitTime && about.Moment != s.Time {
+		return cannot(fmt.Sprintf("its moments were those of column %q, not %q", about.Moment, s.Time))
+	}
 	unseen, err := p.unseenBy(about.Split, s, rows)
 	if err != nil {
 		return cannot(err)
