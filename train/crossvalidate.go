@@ -48,12 +48,15 @@ func FoldsFor(kind string, t *datasets.Table, s Spec) ([]datasets.Fold, error) {
 
 // CrossValidate judges each learner of the spec on every fold: settings and
 // calibration are chosen within the fold's training rows, then the learner is
-// fitted on all of them. Every figure is the mean over the folds.
+// fitted on all of them. Every figure is the mean over the folds. Progress may be nil.
 func CrossValidate(ctx context.Context, t *datasets.Table, s Spec, folds []datasets.Fold, progress Progress) ([]CrossValidation, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
 	s = s.withDefaults()
+	if progress == nil {
+		progress = func(string, int, int) {}
+	}
 	p, err := prepare(t, s)
 	if err != nil {
 		return nil, err
