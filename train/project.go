@@ -44,6 +44,7 @@ type projectModel struct {
 	Holdout  float64                  `yaml:"holdout"`
 	Learners []string                 `yaml:"learners"`
 	Refit    bool                     `yaml:"refit"`
+	Bands    []float64                `yaml:"bands"`
 	Rebands  bool                     `yaml:"rebands"`
 }
 
@@ -58,7 +59,7 @@ func ParseProject(b []byte) (*Project, error) {
 		return nil, fmt.Errorf("%w: %s", ErrSpec, yaml.FormatError(err, false, true))
 	}
 	if file.Version != 1 {
-		return nil, fmt.Errorf("%w: version is %d, this program reads version: 1", ErrSpec, file.Version)
+		return nil, fmt.Errorf("%w: version is %d; begin the file with version: 1", ErrSpec, file.Version)
 	}
 	if len(file.Models) == 0 {
 		return nil, fmt.Errorf("%w: it names no models", ErrSpec)
@@ -69,8 +70,12 @@ func ParseProject(b []byte) (*Project, error) {
 	}
 	p := &Project{}
 	var faults []error
+	if len(tree.Docs) > 1 {
+		return nil, fmt.Errorf("%w: it holds %d YAML documents (---), of which only one would count", ErrSpec, len(tree.Docs))
+	}
 	for _, entry := range modelNodes(tree) {
-		name, line := entry.Key.String(), entry.Key.GetToken().Position.Line
+		key := entry.Key.GetToken() // its value is without the quotes that the file may have
+		name, line := key.Value, key.Position.Line
 		m, err := parseModel(name, file.Account, entry.Value)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("line %d, model %s: %w", line, name, err))
@@ -85,7 +90,7 @@ func ParseProject(b []byte) (*Project, error) {
 func modelNodes(f *ast.File) []*ast.MappingValueNode {
 	for _, doc := range f.Docs {
 		for _, top := range entries(doc.Body) {
-			if top.Key.String() == "models" {
+			if top.Key.GetToken().Value == "models" {
 				return entries(top.Value)
 			}
 		}
@@ -115,7 +120,7 @@ func parseModel(name, account string, n ast.Node) (ProjectModel, error) {
 	m := ProjectModel{Data: e.Data, Missing: e.Missing, Spec: Spec{
 		Name: name, ID: e.ID, Time: e.Time, Label: e.Label.Column, Positive: e.Label.Positive, Horizon: e.Label.Within,
 		Value: e.Value, Drop: e.Drop, Types: e.Types, Split: e.Split, Holdout: e.Holdout, Learners: e.Learners,
-		Refit: e.Refit, Rebands: e.Rebands,
+		Refit: e.Refit, Bands: e.Bands, Rebands: e.Rebands,
 	}}
 	err := m.Spec.Validate()
 	if m.Data == "" {
