@@ -46,36 +46,35 @@ func choose(candidates []*judged, m *features.Matrix) (*judged, error) {
 	return best, nil
 }
 
-// bandShares are the percentiles of the judging rows at which the bands start.
-var bandShares = [...]struct {
-	name       string
-	percentile float64
-}{{"A", 90}, {"B", 70}, {"C", 40}, {"D", 15}, {"E", 0}}
+// bandNames name the bands, the most probable first; bandPercentiles are where
+// each starts among the rows that judge.
+var (
+	bandNames       = [...]string{"A", "B", "C", "D", "E"}
+	bandPercentiles = [...]float64{90, 70, 40, 15}
+)
 
-// newBands cuts at percentiles of the judging rows' probabilities. Where two cuts
-// fall on one probability the higher band takes it.
-func newBands(probability []float64) []models.Band {
+// cutBands gives the probabilities from which the bands start. Where two cuts fall
+// on one probability they are one.
+func cutBands(probability []float64) []float64 {
 	sorted := slices.Clone(probability)
 	slices.Sort(sorted)
-	var out []models.Band
-	for _, b := range bandShares {
-		from := sorted[int(float64(len(sorted)-1)*b.percentile/100)]
-		if b.percentile == 0 {
-			from = 0
-		}
-		if len(out) == 0 || from < out[len(out)-1].From {
-			out = append(out, models.Band{Name: b.name, From: from})
+	var out []float64
+	for _, percentile := range bandPercentiles {
+		from := sorted[int(float64(len(sorted)-1)*percentile/100)]
+		if from > 0 && (len(out) == 0 || from < out[len(out)-1]) {
+			out = append(out, from)
 		}
 	}
-	return out
+	return append(out, 0)
 }
 
-// observe fills in what was observed in each band.
-func observe(bands []models.Band, probability []float64, m *features.Matrix) ([]models.Band, error) {
-	out := slices.Clone(bands)
+// observe tells what was observed in each band among the rows that judge.
+func observe(from, probability []float64, m *features.Matrix) ([]models.Band, error) {
+	out := make([]models.Band, len(from))
 	high := 2.0
 	for i := range out {
 		b := &out[i]
+		b.Name, b.From = bandNames[i], from[i]
 		var label []float64
 		var group []int
 		for k, p := range probability {
@@ -84,7 +83,7 @@ func observe(bands []models.Band, probability []float64, m *features.Matrix) ([]
 			}
 		}
 		high = b.From
-		b.Rows, b.Positives, b.Rate = len(label), 0, evaluate.Wilson(0, 0)
+		b.Rows, b.Rate = len(label), evaluate.Wilson(0, 0)
 		if len(label) == 0 {
 			continue
 		}

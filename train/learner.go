@@ -61,11 +61,7 @@ func settle(ctx context.Context, name string, m *features.Matrix, folds []datase
 	case "boosting":
 		o := gbdt.Defaults()
 		o.Seed = seed
-		cuts := make([]gbdt.Fold, len(folds))
-		for k, f := range folds {
-			cuts[k] = gbdt.Fold(f)
-		}
-		o, raw, err := gbdt.CrossFit(ctx, m, cuts, o, tick)
+		o, raw, err := gbdt.CrossFit(ctx, m, folds, o, tick)
 		if err != nil {
 			return settled{}, err
 		}

@@ -19,18 +19,24 @@ type Progress func(stage string, done, total int)
 type Result struct {
 	Artifact *models.Artifact
 	Files    models.Files
-	Notes    []string
+	// Gate is the whole decision, the comparison with the champion included.
+	Gate models.Gate
 }
 
 // Run learns from a table. Champion is the version in place, nil if there is
-// none; progress may be nil. The same table, spec and champion give the same
-// artifact, bit for bit. Errors are ErrSpec, ErrLabel, ErrTable, those of the
+// none; progress may be nil. The same table and spec give the same artifact, bit
+// for bit; of the champion only the bands go into it, by way of the spec. Errors are ErrSpec, ErrLabel, ErrTable, those of the
 // learners, or ctx.Err().
 func Run(ctx context.Context, t *datasets.Table, s Spec, champion *Champion, progress Progress) (*Result, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
 	s = s.withDefaults()
+	if champion != nil && s.Bands == nil && !s.Rebands {
+		for _, b := range champion.Scorer.Artifact().Manifest.Bands {
+			s.Bands = append(s.Bands, b.From)
+		}
+	}
 	if progress == nil {
 		progress = func(string, int, int) {}
 	}
@@ -70,7 +76,7 @@ func Run(ctx context.Context, t *datasets.Table, s Spec, champion *Champion, pro
 			return nil, err
 		}
 	}
-	return r.result(winner, champion, t.Fingerprint())
+	return r.result(winner, t.Fingerprint())
 }
 
 // run carries one training run from step to step.
@@ -82,6 +88,7 @@ type run struct {
 	judging  features.Matrix // the rows that judge, encoded
 	about    models.Split
 	metrics  models.Metrics
+	decision models.Gate
 	notes    []string
 	progress Progress
 }
@@ -140,12 +147,15 @@ func (r *run) gate(winner *judged, champion *Champion, cut datasets.Split) error
 		}
 		r.metrics.Rule = &best.Rule
 	}
+	// What the artifact holds must follow from its data and spec alone: how it
+	// stands against the version in place is told by the result and the log.
+	r.metrics.Gate = g.Gate
 	if champion != nil {
 		if err := g.standsAgainst(champion, r.prepared, r.Spec, cut.Test); err != nil {
 			return err
 		}
 	}
-	r.metrics.Gate = g.Gate
+	r.decision = g.Gate
 	return nil
 }
 
@@ -173,12 +183,12 @@ func (r *run) refit(ctx context.Context, winner *judged) error {
 }
 
 // result puts the artifact together.
-func (r *run) result(winner *judged, champion *Champion, fingerprint string) (*Result, error) {
-	bands := newBands(winner.probability)
-	if champion != nil && !r.Rebands {
-		bands = champion.Scorer.Artifact().Manifest.Bands
+func (r *run) result(winner *judged, fingerprint string) (*Result, error) {
+	from := r.Bands
+	if from == nil {
+		from = cutBands(winner.probability)
 	}
-	bands, err := observe(bands, winner.probability, &r.judging)
+	bands, err := observe(from, winner.probability, &r.judging)
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +215,7 @@ func (r *run) result(winner *judged, champion *Champion, fingerprint string) (*R
 	if err != nil {
 		return nil, err
 	}
-	return &Result{Artifact: a, Files: files, Notes: r.notes}, nil
+	return &Result{Artifact: a, Files: files, Gate: r.decision}, nil
 }
 
 func mean(xs []float64) float64 {

@@ -80,7 +80,7 @@ func (a *app) demo(ctx context.Context, out, addr string, noServe bool) error {
 	defer stop()
 	var failed error
 	ready := func(addr string) {
-		if failed = a.tryOut(ctx, "http://"+addr, company.Churn); failed != nil || noServe {
+		if failed = a.tryOut(ctx, "http://"+addr, company.Churn, noServe); failed != nil || noServe {
 			stop()
 			return
 		}
@@ -101,7 +101,10 @@ func (a *app) demo(ctx context.Context, out, addr string, noServe bool) error {
 }
 
 // tryOut scores a few accounts over HTTP and says how to go on.
-func (a *app) tryOut(ctx context.Context, url string, t *datasets.Table) error {
+func (a *app) tryOut(ctx context.Context, url string, t *datasets.Table, over bool) error {
+	if err := awaitReady(ctx, url+"/readyz"); err != nil {
+		return err
+	}
 	endpoint := url + "/v1/models/churn/score"
 	a.print("\nA few accounts, as a CRM would ask:")
 	var body []byte
@@ -120,19 +123,39 @@ func (a *app) tryOut(ctx context.Context, url string, t *datasets.Table) error {
 	if err := os.WriteFile(filepath.Join(dir, "request.json"), body, 0o644); err != nil {
 		return err
 	}
-	a.print(`
-Try it yourself:
-  curl -s %[1]s/v1/models
-  curl -s -H 'Content-Type: application/json' -d @%[2]s %[3]s
-  propensity score churn --registry %[4]s --in %[5]s --out scores.csv
-  propensity models list --registry %[4]s
+	a.print("\nTry it yourself:")
+	if over { // the server of this run is gone when the reader gets here
+		url = "http://127.0.0.1:8080"
+		a.print("  propensity serve --registry %s", a.registry)
+	}
+	a.print(`  curl -s %[1]s/v1/models
+  curl -s -H 'Content-Type: application/json' -d @%[2]s %[1]s/v1/models/churn/score
+  propensity score churn --registry %[3]s --in %[4]s --out scores.csv
+  propensity models list --registry %[3]s
 
 With your own data, a table with a row per account and a column of what happened:
   propensity train churn --data your.csv --id account_id --label churned=true
-A real one to start with (telco customers, fictional, of IBM): %[6]s
-  propensity train telco --data %[6]s --id customerID --label Churn=Yes`,
-		url, filepath.Join(dir, "request.json"), endpoint, a.registry, filepath.Join(dir, "churn.csv"), filepath.Join(dir, "telco.csv"))
+A real one to start with (IBM's telco table of fictional customers): %[5]s
+  propensity train telco --data %[5]s --id customerID --label Churn=Yes`,
+		url, filepath.Join(dir, "request.json"), a.registry, filepath.Join(dir, "churn.csv"), filepath.Join(dir, "telco.csv"))
 	return nil
+}
+
+// awaitReady waits until the server has loaded every champion.
+func awaitReady(ctx context.Context, url string) error {
+	ctx, stop := context.WithTimeout(ctx, 30*time.Second)
+	defer stop()
+	for {
+		status, body, err := ask(ctx, http.MethodGet, url, nil)
+		if err == nil && status == http.StatusOK {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the server did not become ready: %s%w", body, errors.Join(err, ctx.Err()))
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // request is the JSON body that scores row i of the churn table.
@@ -160,26 +183,29 @@ func request(t *datasets.Table, i int) ([]byte, error) {
 
 // post sends a request and gives the indented answer.
 func post(ctx context.Context, url string, body []byte) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	status, b, err := ask(ctx, http.MethodPost, url, body)
 	if err != nil {
 		return "", err
+	}
+	if status != http.StatusOK {
+		return "", fmt.Errorf("%s: %d %s", url, status, b)
+	}
+	var out bytes.Buffer
+	err = json.Indent(&out, b, "", "  ")
+	return out.String(), err
+}
+
+func ask(ctx context.Context, method, url string, body []byte) (status int, answer []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return "", err
+		return 0, nil, err
 	}
 	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		return "", err
-	}
-	if res.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("%s: %s", res.Status, b)
-	}
-	var out bytes.Buffer
-	if err := json.Indent(&out, b, "", "  "); err != nil {
-		return "", err
-	}
-	return out.String(), nil
+	answer, err = io.ReadAll(res.Body)
+	return res.StatusCode, answer, err
 }

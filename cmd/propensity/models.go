@@ -100,8 +100,8 @@ func (a *app) moved(name, alias string, version int) error {
 	return nil
 }
 
-// listed is a model with its versions.
-type listed struct {
+// listing is a model with its versions.
+type listing struct {
 	Model    string             `json:"model"`
 	Versions []registry.Version `json:"versions"`
 }
@@ -114,13 +114,13 @@ func (a *app) listModels(names []string) error {
 			return err
 		}
 	}
-	all := []listed{}
+	all := []listing{}
 	for _, name := range names {
 		versions, err := r.Versions(name)
 		if err != nil {
 			return err
 		}
-		all = append(all, listed{name, versions})
+		all = append(all, listing{name, versions})
 	}
 	if a.json {
 		return a.printJSON(all)
@@ -163,6 +163,7 @@ func (a *app) showModel(ref registry.Ref) error {
 	}
 	a.print("")
 	a.showMetrics(m, &art.Metrics)
+	showGate(a, art.Metrics.Gate)
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"propensity/datasets"
+	"propensity/models"
 	"propensity/models/registry"
 	"propensity/train"
 )
@@ -74,6 +75,7 @@ Exit code 3: the version was published, but a gate refused it the champion alias
 	f.StringSliceVar(&in.spec.Learners, "learner", nil, "`learners` to try: "+strings.Join(train.LearnerNames(), ", ")+" (default: logistic, boosting)")
 	f.BoolVar(&in.spec.Refit, "refit", false, "publish the winner fitted again on all rows")
 	f.BoolVar(&in.spec.Rebands, "rebands", false, "cut the bands anew instead of keeping the champion's")
+	f.Float64SliceVar(&in.spec.Bands, "bands", nil, "`probabilities` from which the bands A, B, C ... start, the last 0")
 	return c
 }
 
@@ -178,22 +180,52 @@ func (a *app) train(ctx context.Context, in source) (*trained, error) {
 	if err != nil {
 		return nil, err
 	}
-	reg, name := a.open(), in.spec.Name
-	version, err := reg.Publish(ctx, name, r.Files, registry.Event{
-		Actor: actor(), Note: "trained",
-		Facts: map[string]any{"data": filepath.Base(in.data), "seconds": time.Since(start).Seconds(), "go": runtime.Version(), "cpus": runtime.NumCPU()},
-	})
-	if err != nil {
-		return nil, err
-	}
 	t := &trained{
-		Name: name, Version: version, Hash: r.Artifact.Hash(), Promoted: r.Artifact.Metrics.Gate.Passed,
-		Seconds: time.Since(start).Seconds(), Manifest: &r.Artifact.Manifest, Metrics: &r.Artifact.Metrics,
+		Name: in.spec.Name, Hash: r.Artifact.Hash(), Seconds: time.Since(start).Seconds(),
+		Manifest: &r.Artifact.Manifest, Metrics: &r.Artifact.Metrics, Gate: r.Gate,
 	}
-	if !t.Promoted {
-		return t, nil
+	return t, a.publish(ctx, t, r.Files, filepath.Base(in.data))
+}
+
+// publish publishes what was trained, unless a version is the same to the bit,
+// and makes it champion if the gate lets it.
+func (a *app) publish(ctx context.Context, t *trained, files models.Files, data string) error {
+	reg := a.open()
+	version, err := sameVersion(reg, t.Name, t.Hash)
+	if err != nil {
+		return err
 	}
-	return t, reg.Promote(ctx, name, version, registry.Champion, registry.Event{Actor: actor(), Note: "passed the gate of its training"})
+	t.Version, t.Identical = version, version > 0
+	if !t.Identical {
+		t.Version, err = reg.Publish(ctx, t.Name, files, registry.Event{Actor: actor(), Note: "trained", Facts: map[string]any{
+			"data": data, "seconds": t.Seconds, "go": runtime.Version(), "cpus": runtime.NumCPU(), "gate": t.Gate,
+		}})
+		if err != nil {
+			return err
+		}
+	}
+	if t.Promoted = t.Gate.Passed; !t.Promoted {
+		return nil
+	}
+	aliases, err := reg.Aliases(t.Name)
+	if err != nil || aliases[registry.Champion] == t.Version {
+		return err
+	}
+	return reg.Promote(ctx, t.Name, t.Version, registry.Champion, registry.Event{Actor: actor(), Note: "passed the gate of its training"})
+}
+
+// sameVersion is the version with that hash, 0 if there is none.
+func sameVersion(r *registry.Registry, name, hash string) (int, error) {
+	versions, err := r.Versions(name)
+	if errors.Is(err, registry.ErrNotFound) {
+		return 0, nil
+	}
+	for _, v := range versions {
+		if v.Hash == hash {
+			return v.Number, nil
+		}
+	}
+	return 0, err
 }
 
 // learn reads the table and trains, against the champion in place.

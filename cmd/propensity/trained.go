@@ -12,13 +12,16 @@ import (
 
 // trained is what a training run tells.
 type trained struct {
-	Name     string           `json:"name"`
-	Version  int              `json:"version"`
-	Hash     string           `json:"hash"`
-	Promoted bool             `json:"promoted"`
-	Seconds  float64          `json:"seconds"`
-	Manifest *models.Manifest `json:"manifest"`
-	Metrics  *models.Metrics  `json:"metrics"`
+	Name    string `json:"name"`
+	Version int    `json:"version"`
+	Hash    string `json:"hash"`
+	// Identical says that the version was there before, the same to the bit.
+	Identical bool             `json:"identical"`
+	Promoted  bool             `json:"promoted"`
+	Gate      models.Gate      `json:"gate"`
+	Seconds   float64          `json:"seconds"`
+	Manifest  *models.Manifest `json:"manifest"`
+	Metrics   *models.Metrics  `json:"metrics"`
 }
 
 // showTrained tells people how the training went.
@@ -35,12 +38,16 @@ func (a *app) showTrained(t *trained) {
 	}
 	a.print("")
 	a.showMetrics(m, t.Metrics)
+	showGate(a, t.Gate)
 	a.print("")
+	if t.Identical {
+		a.print("the same to the bit as %s@%d: not published again", t.Name, t.Version)
+	}
 	if t.Promoted {
-		a.print("published %s@%d as champion: %s", t.Name, t.Version, filepath.Join(a.registry, t.Name, "v"+strconv.Itoa(t.Version)))
+		a.print("%s@%d is champion: %s", t.Name, t.Version, filepath.Join(a.registry, t.Name, "v"+strconv.Itoa(t.Version)))
 		a.print("next: propensity score %s@champion --in new.csv --out scores.csv", t.Name)
 	} else {
-		a.print("published %s@%d, NOT champion: %s", t.Name, t.Version, filepath.Join(a.registry, t.Name, "v"+strconv.Itoa(t.Version)))
+		a.print("%s@%d is NOT champion: %s", t.Name, t.Version, filepath.Join(a.registry, t.Name, "v"+strconv.Itoa(t.Version)))
 		a.print("next: propensity models promote %s@%d   # if you know better than the gate", t.Name, t.Version)
 	}
 }
@@ -71,7 +78,10 @@ func (a *app) showMetrics(m *models.Manifest, e *models.Metrics) {
 	a.table(rows)
 	a.print("")
 	a.print("looks at: %s", importanceText(e.Importance, 6))
-	for _, c := range e.Gate.Checks {
+}
+
+func showGate(a *app, g models.Gate) {
+	for _, c := range g.Checks {
 		a.print("%s %s: %s", map[bool]string{true: "pass", false: "FAIL"}[c.Passed], c.Name, c.Detail)
 	}
 }

@@ -6,11 +6,9 @@ import (
 	"math"
 	"sync"
 
+	"propensity/datasets"
 	"propensity/features"
 )
-
-// Fold is one cut of the rows: a model fitted on Train scores Test.
-type Fold struct{ Train, Test []int }
 
 // CrossFit fits one model per fold, all of them a round at a time, and settles
 // on the number of rounds at which the mean log loss of all test rows is lowest;
@@ -19,7 +17,7 @@ type Fold struct{ Train, Test []int }
 // them after that many rounds; rows in no Test have NaN. A row may be in one
 // Test at most, and never in Train and Test of the same fold. Errors are those of
 // Fit, and name the fold, counted from 0.
-func CrossFit(ctx context.Context, m *features.Matrix, folds []Fold, o Options, progress func(done, total int)) (settled Options, raw []float64, err error) {
+func CrossFit(ctx context.Context, m *features.Matrix, folds []datasets.Fold, o Options, progress func(done, total int)) (settled Options, raw []float64, err error) {
 	if err := checkMatrix(m); err != nil {
 		return o, nil, err
 	}
@@ -78,7 +76,7 @@ func stepAll(boosters []*booster, round int) float64 {
 	return total
 }
 
-func checkFolds(rows int, folds []Fold) error {
+func checkFolds(rows int, folds []datasets.Fold) error {
 	if len(folds) == 0 {
 		return fmt.Errorf("%w: no folds", ErrMatrix)
 	}

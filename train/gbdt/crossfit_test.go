@@ -6,12 +6,13 @@ import (
 	"math"
 	"testing"
 
+	"propensity/datasets"
 	"propensity/features"
 )
 
 // byRow cuts rows into k folds by row number; every tenth row is in no Test.
-func byRow(rows, k int) []Fold {
-	folds := make([]Fold, k)
+func byRow(rows, k int) []datasets.Fold {
+	folds := make([]datasets.Fold, k)
 	for i := range rows {
 		for f := range folds {
 			if i%k != f {
@@ -90,17 +91,17 @@ func TestUnfitFolds(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		m     *features.Matrix
-		folds []Fold
+		folds []datasets.Fold
 		want  error
 	}{
 		"none":               {m, nil, ErrMatrix},
-		"empty train":        {m, []Fold{{nil, []int{1}}}, ErrMatrix},
-		"empty test":         {m, []Fold{{[]int{1}, nil}}, ErrMatrix},
-		"train out of range": {m, []Fold{{[]int{40}, []int{1}}}, ErrMatrix},
-		"test out of range":  {m, []Fold{{[]int{1}, []int{-1}}}, ErrMatrix},
-		"tested twice":       {m, []Fold{{[]int{1, 2}, []int{3}}, {[]int{1, 2}, []int{3}}}, ErrMatrix},
-		"trained and tested": {m, []Fold{{[]int{1, 2}, []int{2}}}, ErrMatrix},
-		"one class":          {one, []Fold{{[]int{0, 1, 2}, []int{30}}}, ErrOneClass},
+		"empty train":        {m, []datasets.Fold{{Train: nil, Test: []int{1}}}, ErrMatrix},
+		"empty test":         {m, []datasets.Fold{{Train: []int{1}, Test: nil}}, ErrMatrix},
+		"train out of range": {m, []datasets.Fold{{Train: []int{40}, Test: []int{1}}}, ErrMatrix},
+		"test out of range":  {m, []datasets.Fold{{Train: []int{1}, Test: []int{-1}}}, ErrMatrix},
+		"tested twice":       {m, []datasets.Fold{{Train: []int{1, 2}, Test: []int{3}}, {Train: []int{1, 2}, Test: []int{3}}}, ErrMatrix},
+		"trained and tested": {m, []datasets.Fold{{Train: []int{1, 2}, Test: []int{2}}}, ErrMatrix},
+		"one class":          {one, []datasets.Fold{{Train: []int{0, 1, 2}, Test: []int{30}}}, ErrOneClass},
 	} {
 		if _, _, err := CrossFit(context.Background(), c.m, c.folds, Defaults(), nil); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
