@@ -144,6 +144,7 @@ func (r *run) killOne(ctx context.Context, dir string, after time.Duration) erro
 	reader := make(chan error, 1)
 	stop := make(chan struct{})
 	go func() {
+		seen := false // a champion: from then on there is always one
 		for {
 			select {
 			case <-stop:
@@ -152,10 +153,11 @@ func (r *run) killOne(ctx context.Context, dir string, after time.Duration) erro
 			default:
 			}
 			_, _, err := registry.Open(dir).Load(registry.Ref{Name: publishedModel, Alias: registry.Champion})
-			if err != nil && !errors.Is(err, registry.ErrNotFound) {
+			if err != nil && (seen || !errors.Is(err, registry.ErrNotFound)) {
 				reader <- fmt.Errorf("a reader beside the child: %w", err)
 				return
 			}
+			seen = seen || err == nil
 		}
 	}()
 	_, _ = io.Copy(io.Discard, out)
@@ -198,8 +200,16 @@ func seenWhole(reg *registry.Registry) error {
 			return fmt.Errorf("alias %s is at %d and loads %d", alias, version, ref.Version)
 		}
 	}
-	_, err = reg.Log(publishedModel)
-	return err
+	entries, err := reg.Log(publishedModel)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Alias != "" && aliases[e.Alias] == 0 {
+			return fmt.Errorf("the alias %s is lost", e.Alias)
+		}
+	}
+	return nil
 }
 
 // tallyLeft counts what the kill left in the directory.

@@ -156,16 +156,19 @@ func TestConcurrentPublishers(t *testing.T) {
 	done := make(chan struct{})
 	readers := sync.WaitGroup{}
 	readers.Go(func() { // a reader sees the champion, whole, all along
+		seen := false
 		for {
 			select {
 			case <-done:
 				return
 			default:
 			}
-			if _, _, err := r.Load(Ref{Name: "churn", Alias: Champion}); err != nil && !errors.Is(err, ErrNotFound) {
+			_, _, err := r.Load(Ref{Name: "churn", Alias: Champion})
+			if err != nil && (seen || !errors.Is(err, ErrNotFound)) {
 				t.Errorf("reader: %v", err)
 				return
 			}
+			seen = seen || err == nil
 		}
 	})
 	wg.Wait()

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -60,8 +61,16 @@ func checkWhole(r *Registry, name string) error {
 			return err
 		}
 	}
-	_, err = r.Log(name)
-	return err
+	entries, err := r.Log(name)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Alias != "" && aliases[e.Alias] == 0 {
+			return fmt.Errorf("the alias %s is lost", e.Alias)
+		}
+	}
+	return nil
 }
 
 // checkSettled is what must hold besides once a writer has come by: the log
