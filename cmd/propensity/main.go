@@ -18,6 +18,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -40,13 +41,17 @@ var (
 
 // run is the program: main and the tests call it alike.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	results := &results{out: stdout}
+	a := &app{stdin: stdin, stdout: results, stderr: stderr}
 	root := a.command()
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetOut(results)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	if results.err != nil && (err == nil || errors.Is(err, errNo)) {
+		err = fmt.Errorf("what was to be shown could not be written: %w", results.err)
+	}
 	switch {
 	case err == nil:
 		return exitDone
@@ -93,7 +98,13 @@ Exit codes: 0 done, 1 failed, 2 used wrongly, 3 a gate or check said no.`,
 		SilenceErrors: true,
 		Version:       version(),
 		Args:          cobra.NoArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if info, err := os.Stat(a.registry); err == nil && !info.IsDir() {
+				return fmt.Errorf("%w: --registry %s is a file; name a directory", errUsage, a.registry)
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w: %w; see %s --help", errUsage, err, c.CommandPath())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,6 +26,33 @@ func (a *app) say(format string, args ...any) {
 
 // print writes a line of the result.
 func (a *app) print(format string, args ...any) { fmt.Fprintf(a.stdout, format+"\n", args...) }
+
+// results is stdout, with the first error of writing to it: a full disk is not
+// to be taken for success.
+type results struct {
+	out io.Writer
+	err error
+}
+
+func (r *results) Write(b []byte) (int, error) {
+	n, err := r.out.Write(b)
+	if r.err == nil {
+		r.err = err
+	}
+	return n, err
+}
+
+// input is stdin until ctx is done: a read that waits for a person or another
+// program would not notice.
+func (a *app) input(ctx context.Context) io.Reader {
+	r, w := io.Pipe()
+	go func() {
+		_, err := io.Copy(w, a.stdin)
+		w.CloseWithError(err)
+	}()
+	context.AfterFunc(ctx, func() { r.CloseWithError(ctx.Err()) })
+	return r
+}
 
 // printJSON writes the result for machines.
 func (a *app) printJSON(v any) error {

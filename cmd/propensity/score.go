@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -79,7 +80,7 @@ func (a *app) score(ctx context.Context, name string, o scoreOptions) error {
 	tick, wait := a.progress()
 	defer wait()
 	read := datasets.ReadOptions{Format: inFormat, Kinds: stream.Kinds(scorer, o.Options), Missing: o.missing, Progress: bytesTick(tick)}
-	in, err := a.source(o.in, read)
+	in, err := a.source(ctx, o.in, read)
 	if err != nil {
 		return err
 	}
@@ -90,8 +91,8 @@ func (a *app) score(ctx context.Context, name string, o scoreOptions) error {
 	}
 	sum, err := stream.Run(ctx, scorer, in, out, o.Options, nil)
 	if err != nil {
-		out.Abort() //nolint:errcheck // the first error is the one to tell
-		return err
+		out.Abort()
+		return inFile(o.in, err)
 	}
 	if err := out.Commit(); err != nil {
 		return err
@@ -112,11 +113,22 @@ func parseFormat(flag, name string) (datasets.Format, error) {
 	return f, nil
 }
 
-func (a *app) source(path string, o datasets.ReadOptions) (*datasets.Reader, error) {
+func (a *app) source(ctx context.Context, path string, o datasets.ReadOptions) (*datasets.Reader, error) {
 	if path == "-" {
-		return datasets.OpenFrom(a.stdin, "-", o)
+		return datasets.OpenFrom(a.input(ctx), "stdin", o)
 	}
 	return datasets.Open(path, o)
+}
+
+// inFile names the file of an error about its content, unless it does so itself.
+func inFile(path string, err error) error {
+	if path == "-" {
+		path = "stdin"
+	}
+	if errors.As(err, new(*datasets.ParseError)) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", path, err)
 }
 
 func (a *app) sink(path string, f datasets.Format) (*datasets.Writer, error) {
