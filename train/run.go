@@ -187,6 +187,7 @@ func (r *run) result(winner *judged, fingerprint string) (*Result, error) {
 	from := r.Bands
 	if from == nil {
 		from = cutBands(winner.probability)
+		r.Bands = from // recorded, so that a retrain from the artifact's spec keeps them
 	}
 	bands, err := observe(from, winner.probability, &r.judging)
 	if err != nil {
