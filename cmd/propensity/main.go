@@ -32,6 +32,8 @@ const (
 	exitNo     = 3 // a gate or check said no
 )
 
+const defaultRegistry = "registry"
+
 // errUsage is wrapped by errors of how a command was called, errNo by those of a
 // gate or check that said no: not a failure, but nothing was promoted either.
 var (
@@ -110,7 +112,7 @@ Exit codes: 0 done, 1 failed, 2 used wrongly, 3 a gate or check said no.`,
 		return fmt.Errorf("%w: %w; see %s --help", errUsage, err, c.CommandPath())
 	})
 	f := root.PersistentFlags()
-	f.StringVar(&a.registry, "registry", "registry", "`directory` of models")
+	f.StringVar(&a.registry, "registry", defaultRegistry, "`directory` of models")
 	f.StringVar(&a.config, "config", "propensity.yaml", "project `file`")
 	f.Uint64Var(&a.seed, "seed", 1, "seed of everything random")
 	f.BoolVar(&a.json, "json", false, "results as JSON, for machines")

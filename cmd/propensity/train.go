@@ -46,10 +46,16 @@ Exit code 3: the version was published, but a gate refused it the champion alias
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, names []string) error {
 			if in.data == "" {
+				if err := tableFlags(c); err != nil {
+					return err
+				}
 				return a.trainProject(c.Context(), names)
 			}
 			if len(names) != 1 {
 				return fmt.Errorf("%w: with --data name the one model to train", errUsage)
+			}
+			if in.spec.Holdout == 0 { // in a spec, 0 is the default
+				return fmt.Errorf("%w: --holdout 0 leaves no row to judge by", errUsage)
 			}
 			in.spec.Name, in.spec.Seed = names[0], a.seed
 			var err error
@@ -77,6 +83,20 @@ Exit code 3: the version was published, but a gate refused it the champion alias
 	f.BoolVar(&in.spec.Rebands, "rebands", false, "cut the bands anew instead of keeping the champion's")
 	f.Float64SliceVar(&in.spec.Bands, "bands", nil, "`probabilities` from which the bands A, B, C ... start, the last 0")
 	return c
+}
+
+// tableFlags refuses flags that only count with --data: they would be ignored.
+func tableFlags(c *cobra.Command) error {
+	var given []string
+	for _, name := range []string{"id", "label", "time", "horizon", "value", "drop", "types", "missing", "split", "holdout", "learner", "refit", "rebands", "bands"} {
+		if c.Flags().Changed(name) {
+			given = append(given, "--"+name)
+		}
+	}
+	if len(given) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s only with --data; for the models of the project file write it there", errUsage, strings.Join(given, ", "))
 }
 
 // parseLabel splits "Churn=Yes" at its last =; without one the value is to be found.
@@ -140,10 +160,12 @@ func (a *app) trainProject(ctx context.Context, names []string) error {
 func (a *app) trainAll(ctx context.Context, sources []source) error {
 	var refused []string
 	var results []trained
+	var failed error
 	for _, in := range sources {
 		t, err := a.train(ctx, in)
 		if err != nil {
-			return fmt.Errorf("%s: %w", in.spec.Name, err)
+			failed = fmt.Errorf("%s: %w", in.spec.Name, err)
+			break
 		}
 		results = append(results, *t)
 		if !t.Promoted {
@@ -153,14 +175,17 @@ func (a *app) trainAll(ctx context.Context, sources []source) error {
 			a.showTrained(t)
 		}
 	}
-	if a.json {
+	if a.json && len(results) > 0 {
 		var v any = results
-		if len(results) == 1 {
+		if len(sources) == 1 {
 			v = results[0]
 		}
 		if err := a.printJSON(v); err != nil {
 			return err
 		}
+	}
+	if failed != nil {
+		return failed
 	}
 	if len(refused) > 0 {
 		return fmt.Errorf("%w: %s published without becoming champion", errNo, strings.Join(refused, ", "))
@@ -234,14 +259,18 @@ func (a *app) learn(ctx context.Context, in source, tick train.Progress) (*train
 	if err != nil {
 		return nil, err
 	}
-	table, err := a.read(in.data, datasets.ReadOptions{Kinds: in.spec.ReadKinds(), Missing: in.missing, Progress: bytesTick(tick)})
+	table, err := a.read(ctx, in.data, datasets.ReadOptions{Kinds: in.spec.ReadKinds(), Missing: in.missing, Progress: bytesTick(tick)})
 	if err != nil {
 		return nil, err
 	}
 	for _, note := range table.Notes {
 		a.say("note: %s", note)
 	}
-	return train.Run(ctx, table, in.spec, champion, tick)
+	r, err := train.Run(ctx, table, in.spec, champion, tick)
+	if err != nil {
+		return nil, inFile(in.data, err)
+	}
+	return r, nil
 }
 
 // champion is the version in place, nil if there is none.
@@ -257,9 +286,9 @@ func (a *app) champion(name string) (*train.Champion, error) {
 }
 
 // read reads a table; - is stdin.
-func (a *app) read(path string, o datasets.ReadOptions) (*datasets.Table, error) {
+func (a *app) read(ctx context.Context, path string, o datasets.ReadOptions) (*datasets.Table, error) {
 	if path == "-" {
-		return datasets.ReadFrom(a.stdin, "-", o)
+		return datasets.ReadFrom(a.input(ctx), "stdin", o)
 	}
 	return datasets.Read(path, o)
 }

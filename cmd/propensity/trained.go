@@ -45,11 +45,19 @@ func (a *app) showTrained(t *trained) {
 	}
 	if t.Promoted {
 		a.print("%s@%d is champion: %s", t.Name, t.Version, filepath.Join(a.registry, t.Name, "v"+strconv.Itoa(t.Version)))
-		a.print("next: propensity score %s@champion --in new.csv --out scores.csv", t.Name)
+		a.print("next: propensity score %s@champion%s --in new.csv --out scores.csv", t.Name, a.registryFlag())
 	} else {
 		a.print("%s@%d is NOT champion: %s", t.Name, t.Version, filepath.Join(a.registry, t.Name, "v"+strconv.Itoa(t.Version)))
-		a.print("next: propensity models promote %s@%d   # if you know better than the gate", t.Name, t.Version)
+		a.print("next: propensity models promote %s@%d%s   # if you know better than the gate", t.Name, t.Version, a.registryFlag())
 	}
+}
+
+// registryFlag is what a command to copy needs where the registry is not the default.
+func (a *app) registryFlag() string {
+	if a.registry == defaultRegistry {
+		return ""
+	}
+	return " --registry " + a.registry
 }
 
 // showMetrics prints the evidence for a version.
