@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -67,6 +68,11 @@ func hasColumns(t *datasets.Table, s Spec) error {
 	for _, c := range append([]string{s.ID, s.Time, s.Label, s.Value}, s.Drop...) {
 		if c != "" && t.Column(c) == nil {
 			absent = append(absent, fmt.Sprintf("%q", c))
+		}
+	}
+	for _, c := range slices.Sorted(maps.Keys(s.Types)) {
+		if t.Column(c) == nil {
+			absent = append(absent, fmt.Sprintf("%q (of types)", c))
 		}
 	}
 	if len(absent) > 0 {
