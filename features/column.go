@@ -84,7 +84,7 @@ type Column struct {
 // code, an unseen one -1, a boolean 0 or 1, a time its days before the moment.
 // A cell of another type is a TypeError: nothing is converted silently.
 func (c *Column) Encode(v datasets.Value, moment int64) (float64, State, error) {
-	if v.Missing() {
+	if v.Missing() || math.IsNaN(v.Number) {
 		return math.NaN(), Missing, nil
 	}
 	switch c.Kind {
@@ -146,10 +146,16 @@ func (c *Column) encodeCategory(v datasets.Value) (float64, State, error) {
 	return x, Known, nil
 }
 
+// ErrMoment is wrapped by the error about a time that no moment is known for.
+var ErrMoment = errors.New("no moment")
+
 // EncodeAll encodes a whole column into dst, one float64 a row. A nil moments
-// stands for a table without a moment; only Time columns need one. An error
-// names the row, counted from 0.
+// stands for a table without a moment; a Time column without one is ErrMoment.
+// An error names the row, counted from 0.
 func (c *Column) EncodeAll(dst []float64, col *datasets.Column, moments []int64) error {
+	if c.Kind == datasets.Time && moments == nil {
+		return fmt.Errorf("%w: column %q counts days before the moment of a row, and the rows have none", ErrMoment, c.Name)
+	}
 	if col.Kind == datasets.Category || col.Kind == datasets.Text {
 		return c.encodeValues(dst, col)
 	}
@@ -193,7 +199,7 @@ func (c *Column) encodeValues(dst []float64, col *datasets.Column) error {
 
 // Typical is what stands for an ordinary value: the median, or the most
 // frequent category (the first by name among equals); for a Boolean the more
-// frequent of the two.
+// frequent of the two (true among equals). A Time's is in days before the moment.
 func (c *Column) Typical() datasets.Value {
 	switch c.Kind {
 	case datasets.Category:
@@ -209,6 +215,8 @@ func (c *Column) Typical() datasets.Value {
 		return datasets.Value{Kind: datasets.Category, Text: c.Levels[best]}
 	case datasets.Time:
 		return datasets.Value{Kind: datasets.Number, Number: c.Median}
+	case datasets.Boolean: // the median of as many of each is a half
+		return datasets.Value{Kind: datasets.Boolean, Number: math.Ceil(c.Median)}
 	}
 	return datasets.Value{Kind: c.Kind, Number: c.Median}
 }
@@ -247,11 +255,12 @@ func fitColumn(col *datasets.Column, moments []int64) (Column, error) {
 	if len(xs) == 0 {
 		return c, nil
 	}
+	slices.Sort(xs) // before the sum, which then does not depend on the order of the rows
 	for _, x := range xs {
 		c.Mean += x / float64(len(xs)) // divided first: the sum might overflow
 	}
-	slices.Sort(xs)
 	c.Min, c.Max = xs[0], xs[len(xs)-1]
+	c.Mean = max(c.Min, min(c.Max, c.Mean)) // rounding may have left the range
 	c.Median = median(xs)
 	return c, nil
 }
@@ -262,7 +271,10 @@ func median(xs []float64) float64 {
 	if n%2 == 1 {
 		return xs[n/2]
 	}
-	return xs[n/2-1] + (xs[n/2]-xs[n/2-1])/2
+	if m := xs[n/2-1] + (xs[n/2]-xs[n/2-1])/2; !math.IsInf(m, 0) {
+		return m
+	}
+	return xs[n/2-1]/2 + xs[n/2]/2 // the two are further apart than a float64 goes
 }
 
 func (c *Column) fitLevels(col *datasets.Column) {
@@ -286,14 +298,20 @@ func (c *Column) fitLevels(col *datasets.Column) {
 		}
 		return 1
 	})
-	c.Numeric = len(order) > 0
 	for _, k := range order {
-		text := col.Values[k]
-		c.Levels = append(c.Levels, text)
+		c.Levels = append(c.Levels, col.Values[k])
 		c.Counts = append(c.Counts, counts[k])
+	}
+	c.Numeric = numeric(c.Levels)
+	c.index()
+}
+
+// numeric says that there are levels and all are numbers in their one spelling.
+func numeric(levels []string) bool {
+	for _, text := range levels {
 		if x, ok := datasets.ParseNumber(text); !ok || datasets.FormatNumber(x) != text {
-			c.Numeric = false
+			return false
 		}
 	}
-	c.index()
+	return len(levels) > 0
 }

@@ -202,15 +202,7 @@ func (c *Column) check() error {
 		return fmt.Errorf("%d of %d rows missing", c.Missing, c.Rows)
 	}
 	if c.Kind == datasets.Category {
-		if len(c.Levels) != len(c.Counts) {
-			return fmt.Errorf("%d levels, %d counts", len(c.Levels), len(c.Counts))
-		}
-		for k := range c.Levels {
-			if k > 0 && c.Levels[k] <= c.Levels[k-1] {
-				return fmt.Errorf("levels out of order: %q after %q", c.Levels[k], c.Levels[k-1])
-			}
-		}
-		return nil
+		return c.checkLevels()
 	}
 	if c.Kind != datasets.Number && c.Kind != datasets.Boolean && c.Kind != datasets.Time {
 		return fmt.Errorf("no encoder for a %s", c.Kind)
@@ -223,8 +215,35 @@ func (c *Column) check() error {
 			return fmt.Errorf("range %v", []float64{c.Min, c.Median, c.Mean, c.Max})
 		}
 	}
-	if !slices.IsSorted([]float64{c.Min, c.Median, c.Max}) {
-		return fmt.Errorf("min %v, median %v, max %v", c.Min, c.Median, c.Max)
+	if !slices.IsSorted([]float64{c.Min, c.Median, c.Max}) || !slices.IsSorted([]float64{c.Min, c.Mean, c.Max}) {
+		return fmt.Errorf("min %v, median %v, mean %v, max %v", c.Min, c.Median, c.Mean, c.Max)
+	}
+	return nil
+}
+
+// checkLevels checks a Category. One without levels would be a number to a model.
+func (c *Column) checkLevels() error {
+	if len(c.Levels) == 0 || len(c.Levels) != len(c.Counts) {
+		return fmt.Errorf("%d levels, %d counts", len(c.Levels), len(c.Counts))
+	}
+	left := c.Rows - c.Missing
+	for k, level := range c.Levels {
+		if k > 0 && level <= c.Levels[k-1] {
+			return fmt.Errorf("levels out of order: %q after %q", level, c.Levels[k-1])
+		}
+		if c.Counts[k] < 1 || c.Counts[k] > left {
+			return fmt.Errorf("level %q counts %d of %d rows", level, c.Counts[k], c.Rows-c.Missing)
+		}
+		left -= c.Counts[k]
+	}
+	if left != 0 {
+		return fmt.Errorf("%d rows are of no level", left)
+	}
+	if c.Numeric != numeric(c.Levels) {
+		return fmt.Errorf("numeric is %v, the levels say %v", c.Numeric, !c.Numeric)
+	}
+	if c.Min != 0 || c.Median != 0 || c.Mean != 0 || c.Max != 0 {
+		return errors.New("a category has no range")
 	}
 	return nil
 }
