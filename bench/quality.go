@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -45,6 +44,7 @@ const (
 
 func qualityCommand() *cobra.Command {
 	var data, only string
+	var write bool
 	c := &cobra.Command{
 		Use:   "quality --data DIR",
 		Short: "cross-validate the learners at default settings beside other libraries",
@@ -56,18 +56,19 @@ side by side. DIR has a folder per table, with table.csv and schema.json.`,
 			if data == "" {
 				return errors.New("name the directory of the tables with --data")
 			}
-			if err := quality(c.Context(), data, only); err != nil {
+			if err := quality(c.Context(), data, only, write); err != nil {
 				return &failure{err}
 			}
 			return nil
 		},
 	}
 	c.Flags().StringVar(&data, "data", "", "`directory` with a folder per table")
+	c.Flags().BoolVar(&write, "write", false, "write "+qualityFile+" too")
 	c.Flags().StringVar(&only, "only", "", "one `table`, such as adult")
 	return c
 }
 
-func quality(ctx context.Context, dir, only string) error {
+func quality(ctx context.Context, dir, only string, write bool) error {
 	var peers struct {
 		Source string      `json:"source"`
 		Tables []peerTable `json:"tables"`
@@ -75,9 +76,8 @@ func quality(ctx context.Context, dir, only string) error {
 	if err := json.Unmarshal(peerFigures, &peers); err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "table\tlearner\tROC AUC\tpeer\tahead\tlog loss\tpeer\tlower\tseconds\tverdict")
-	short, done := 0, 0
+	rows := [][]string{{"table", "learner", "ROC AUC", "peer", "ahead", "log loss", "peer", "lower", "seconds", "verdict"}}
+	short := 0
 	for _, p := range peers.Tables {
 		if only != "" && p.Table != only {
 			continue
@@ -90,19 +90,28 @@ func quality(ctx context.Context, dir, only string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.Table, err)
 		}
-		done++
 		for _, r := range results {
-			if !row(w, p, r) {
+			cells, ok := row(p, r)
+			if !ok {
 				short++
 			}
+			rows = append(rows, cells)
 		}
 	}
-	fmt.Fprintln(w)
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		fmt.Fprintln(w, strings.Join(r, "\t"))
+	}
 	w.Flush()
-	fmt.Println("peer: logistic against the exact optimum of scikit-learn, within", logisticTolerance, "or better;")
-	fmt.Println("boosting against the better of lightgbm and hist_gb at their defaults, no worse by more than", boostingTolerance)
-	fmt.Println("peers' figures:", peers.Source)
-	if done == 0 {
+	legend := fmt.Sprintf("Peer: for logistic the exact optimum of scikit-learn (no worse by more than %v); for boosting the better of lightgbm and hist_gb at their defaults (no worse by more than %v). Peers' figures: %s.",
+		logisticTolerance, boostingTolerance, peers.Source)
+	fmt.Println("\n" + legend)
+	if write {
+		if err := writeQuality(ctx, rows, legend); err != nil {
+			return err
+		}
+	}
+	if len(rows) == 1 {
 		return fmt.Errorf("no table was found in %s", dir)
 	}
 	if short > 0 {
@@ -135,25 +144,45 @@ func crossValidate(ctx context.Context, folder, variant string) ([]train.CrossVa
 	})
 }
 
-// row prints one learner beside its peer and tells whether it holds up.
-func row(w io.Writer, p peerTable, r train.CrossValidation) bool {
-	peer, ok := p.Peers["logistic"], false
-	auc, loss := r.ROCAUC-peer.ROCAUC, peer.LogLoss-r.LogLoss
-	if r.Learner == "logistic" {
-		ok = auc >= -logisticTolerance && loss >= -logisticTolerance
-	} else {
-		peer = p.Peers["lightgbm"]
+// row is one learner beside its peer, and whether it holds up.
+func row(p peerTable, r train.CrossValidation) (cells []string, ok bool) {
+	peer, tolerance := p.Peers["logistic"], logisticTolerance
+	if r.Learner != "logistic" {
+		peer, tolerance = p.Peers["lightgbm"], boostingTolerance
 		if h, there := p.Peers["hist_gb"]; there {
 			peer.ROCAUC, peer.LogLoss = max(peer.ROCAUC, h.ROCAUC), min(peer.LogLoss, h.LogLoss)
 		}
-		auc, loss = r.ROCAUC-peer.ROCAUC, peer.LogLoss-r.LogLoss
-		ok = auc >= -boostingTolerance && loss >= -boostingTolerance
 	}
+	auc, loss := r.ROCAUC-peer.ROCAUC, peer.LogLoss-r.LogLoss
+	ok = auc >= -tolerance && loss >= -tolerance
 	name := p.Table
 	if p.Variant != "" {
 		name += " (" + p.Variant + ")"
 	}
-	fmt.Fprintf(w, "%s\t%s\t%.4f\t%.4f\t%+.4f\t%.4f\t%.4f\t%+.4f\t%.0f\t%s\n", name, r.Learner,
-		r.ROCAUC, peer.ROCAUC, auc, r.LogLoss, peer.LogLoss, loss, r.Seconds, map[bool]string{true: "holds", false: "SHORT"}[ok])
-	return ok
+	four := func(x float64) string { return fmt.Sprintf("%.4f", x) }
+	signed := func(x float64) string { return fmt.Sprintf("%+.4f", x) }
+	return []string{name, r.Learner, four(r.ROCAUC), four(peer.ROCAUC), signed(auc), four(r.LogLoss), four(peer.LogLoss), signed(loss),
+		fmt.Sprintf("%.0f", r.Seconds), map[bool]string{true: "holds", false: "SHORT"}[ok]}, ok
+}
+
+const qualityFile = "docs/QUALITY.md"
+
+// writeQuality writes the figures as a page.
+func writeQuality(ctx context.Context, rows [][]string, legend string) error {
+	commit, err := commitNow(ctx)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	b.WriteString("# Quality\n\nOur learners at default settings beside other libraries at theirs, by `go run ./bench quality --data DIR --write`:\n" +
+		"five folds by the fold rule (a row's fold is the number of rows before it that have its label, mod 5), the mean over the folds,\n" +
+		"settings and calibration chosen within each fold's training rows. Seconds are of all fits of five folds, the choice of settings included.\n\n")
+	for i, r := range rows {
+		b.WriteString("| " + strings.Join(r, " | ") + " |\n")
+		if i == 0 {
+			b.WriteString(strings.Repeat("|---", len(r)) + "|\n")
+		}
+	}
+	fmt.Fprintf(&b, "\n%s\n\nCommit %s. Machine: %s.\n", legend, commit, machine())
+	return os.WriteFile(qualityFile, []byte(b.String()), 0o644)
 }
