@@ -64,8 +64,14 @@ func Run(ctx context.Context, t *datasets.Table, s Spec, champion *Champion, pro
 	if r.judging, err = p.encodeRows(e.encoder, cut.Test); err != nil {
 		return nil, err
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	winner, err := r.candidates(ctx, cut.Test)
 	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if err := r.gate(winner, champion, cut); err != nil {
@@ -110,6 +116,9 @@ func (r *run) candidates(ctx context.Context, test []int) (*judged, error) {
 		}
 		f, err := fitLearner(ctx, name, r.encoded, r.folds, r.Seed, func(done, total int) { r.progress(name, done, total) })
 		if err != nil {
+			return nil, err
+		}
+		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		j, err := r.judge(f, &r.judging, test, r.Seed)
