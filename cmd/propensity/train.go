@@ -285,12 +285,25 @@ func (a *app) champion(name string) (*train.Champion, error) {
 	return &train.Champion{Version: ref.Version, Scorer: s}, nil
 }
 
-// read reads a table; - is stdin.
+// read reads a table; - is stdin. A large file does not keep Ctrl-C waiting.
 func (a *app) read(ctx context.Context, path string, o datasets.ReadOptions) (*datasets.Table, error) {
-	if path == "-" {
-		return datasets.ReadFrom(a.input(ctx), "stdin", o)
+	var t *datasets.Table
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if path == "-" {
+			t, err = datasets.ReadFrom(a.input(ctx), "stdin", o)
+		} else {
+			t, err = datasets.Read(path, o)
+		}
+	}()
+	select {
+	case <-done:
+		return t, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	return datasets.Read(path, o)
 }
 
 // bytesTick turns bytes read into a stage of the progress display.
