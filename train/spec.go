@@ -132,8 +132,8 @@ func (s Spec) Validate() error {
 		fault("horizon_days %d is negative", s.Horizon)
 	}
 	for i, from := range s.Bands {
-		if !(from >= 0 && from < 1) || (i > 0 && from >= s.Bands[i-1]) || (i == len(s.Bands)-1 && from != 0) || i >= len(bandNames) {
-			fault("bands %v: up to %d probabilities below 1, each lower than the one before, the last 0", s.Bands, len(bandNames))
+		if !(from >= 0 && from <= 1) || (i > 0 && from >= s.Bands[i-1]) || (i == len(s.Bands)-1 && from != 0) || i >= len(bandNames) {
+			fault("bands %v: up to %d probabilities, each lower than the one before, the last 0", s.Bands, len(bandNames))
 			break
 		}
 	}

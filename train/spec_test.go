@@ -24,7 +24,7 @@ func TestSpecValidateListsEveryFault(t *testing.T) {
 	for name, s := range map[string]Spec{
 		"split time without a time":  {Name: "m", Label: "y", Split: SplitTime},
 		"bands that do not end at 0": {Name: "m", Label: "y", Bands: []float64{0.5, 0.1}},
-		"a band from 1":              {Name: "m", Label: "y", Bands: []float64{1, 0}},
+		"a band above 1":             {Name: "m", Label: "y", Bands: []float64{1.1, 0}},
 		"six bands":                  {Name: "m", Label: "y", Bands: []float64{.5, .4, .3, .2, .1, 0}},
 		"label is the id":            {Name: "m", Label: "y", ID: "y"},
 		"holdout too small":          {Name: "m", Label: "y", Holdout: 0.01},
