@@ -3,6 +3,7 @@ package datasets
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // csvLayout is what the header of a CSV file settles.
@@ -53,6 +54,9 @@ func checkHeader(header []string, file string, line int) error {
 		if trimBlanks(column) == "" {
 			return &ParseError{File: file, Line: line, Err: ErrHeader,
 				Hint: fmt.Sprintf("column %d of %d has no name: give every column one", j+1, len(header))}
+		}
+		if !utf8.ValidString(column) {
+			return &ParseError{File: file, Line: line, Column: column, Err: ErrEncoding, Hint: "the name of the column is not UTF-8"}
 		}
 		if first, ok := places[column]; ok {
 			return &ParseError{File: file, Line: line, Column: column, Err: ErrHeader,

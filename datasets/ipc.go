@@ -224,6 +224,7 @@ func tableOf(into []*builder, whole bool) *Table {
 type messages struct {
 	r     io.Reader
 	plain bool // compressed ones are refused
+	views int  // columns of the schema whose number of buffers varies
 }
 
 func (m *messages) Retain()  {}
@@ -252,7 +253,7 @@ func (m *messages) Message() (*ipc.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	length, err := checkMessage(meta, !m.plain)
+	length, err := m.check(meta)
 	if err != nil {
 		return nil, err
 	}

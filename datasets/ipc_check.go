@@ -16,26 +16,31 @@ const (
 	headerBatch      = 3
 )
 
-// typeUnion is the type of a field that has a list of its own (Schema.fbs).
-const typeUnion = 14
+// Types of fields that have counts of their own (Schema.fbs).
+const (
+	typeUnion      = 14
+	typeBinaryView = 23
+	typeTextView   = 24
+)
 
-// checkMessage looks at the counts in the flatbuffer of a message before the
-// library allocates by them: running out of memory cannot be recovered from.
-// Whatever else is wrong makes the library panic, which can. It gives the length
-// of the body.
-func checkMessage(meta []byte, compressed bool) (body int64, err error) {
+// check looks at the counts in the flatbuffer of a message before the library
+// allocates by them: running out of memory cannot be recovered from. Whatever
+// else is wrong makes the library panic, which can. It gives the length of the
+// body.
+func (m *messages) check(meta []byte) (body int64, err error) {
 	f := &flatbuffer{b: meta, budget: 16*len(meta) + 1024}
-	m := f.root()
-	body = f.int64(m, 3)
-	header := f.table(m, 2)
-	switch f.byte(m, 1) {
+	message := f.root()
+	body = f.int64(message, 3)
+	header := f.table(message, 2)
+	switch f.byte(message, 1) {
 	case headerSchema:
 		f.fields(header, 1, 0)
 		f.pairs(header, 2)
+		m.views = f.views
 	case headerDictionary:
-		f.batch(f.table(header, 1), body, compressed)
+		f.batch(f.table(header, 1), body, 0, m.plain)
 	case headerBatch:
-		f.batch(header, body, compressed)
+		f.batch(header, body, m.views, m.plain)
 	}
 	if f.bad || body < 0 {
 		return 0, errMessage
@@ -50,6 +55,7 @@ type flatbuffer struct {
 	b      []byte
 	budget int
 	bad    bool
+	views  int // fields whose number of buffers varies
 }
 
 func (f *flatbuffer) within(at, n int) bool {
@@ -86,7 +92,7 @@ func (f *flatbuffer) field(table, slot int) int {
 	}
 	size := int(binary.LittleEndian.Uint16(f.b[vtable:]))
 	entry := 4 + 2*slot
-	if entry+2 > size || !f.within(vtable+entry, 2) {
+	if entry >= size || !f.within(vtable+entry, 2) { // an odd size reads as the library reads it
 		return 0
 	}
 	if offset := int(binary.LittleEndian.Uint16(f.b[vtable+entry:])); offset != 0 {
@@ -139,8 +145,14 @@ func (f *flatbuffer) fields(table, slot, depth int) {
 		field := at + 4*i + f.uint32(at+4*i)
 		f.vector(field, 0, 1) // its name
 		kind := f.table(field, 3)
-		if f.byte(field, 2) == typeUnion {
+		switch f.byte(field, 2) {
+		case typeUnion:
 			f.vector(kind, 1, 4)
+		case typeBinaryView, typeTextView:
+			f.views++
+			if f.field(field, 4) != 0 {
+				f.bad = true // a dictionary of views: nobody writes it, and its counts are not checked
+			}
 		}
 		f.pairs(field, 6)
 		if depth == deepest {
@@ -161,9 +173,10 @@ func (f *flatbuffer) pairs(table, slot int) {
 	}
 }
 
-// batch checks that the buffers of a record batch lie in its body.
-func (f *flatbuffer) batch(table int, body int64, compressed bool) {
-	if !compressed && f.field(table, 3) != 0 {
+// batch checks that the buffers of a record batch lie in its body, and that it
+// counts those of every view; a plain one is not compressed.
+func (f *flatbuffer) batch(table int, body int64, views int, plain bool) {
+	if plain && f.field(table, 3) != 0 {
 		f.bad = true
 	}
 	f.vector(table, 1, 16)
@@ -175,7 +188,10 @@ func (f *flatbuffer) batch(table int, body int64, compressed bool) {
 			f.bad = true
 		}
 	}
-	at, m := f.vector(table, 4, 8) // how many of the buffers belong to views
+	at, m := f.vector(table, 4, 8) // how many of the buffers belong to each view
+	if m < views {
+		f.bad = true
+	}
 	for i := range m {
 		if c := int64(binary.LittleEndian.Uint64(f.b[at+8*i:])); c < 0 || c > int64(n) {
 			f.bad = true

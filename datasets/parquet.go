@@ -1,7 +1,9 @@
 package datasets
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -44,6 +46,9 @@ func openParquet(s *source, o *ReadOptions, stream bool) (*parquetReader, error)
 		if err != nil {
 			return p.fault(err)
 		}
+		if err := checkStoredSchema(f); err != nil {
+			return p.fault(err)
+		}
 		arrowProps := pqarrow.ArrowReadProperties{}
 		for i := range f.MetaData().Schema.NumColumns() {
 			if _, ok := f.MetaData().Schema.Column(i).LogicalType().(schema.StringLogicalType); ok {
@@ -70,6 +75,26 @@ func checkParquetMarks(at io.ReaderAt, size int64, name string) error {
 	}
 	if size < 12 || string(mark[:]) != magicParquet {
 		return &ParseError{File: name, Err: ErrTruncated, Hint: "the Parquet file has no footer; write it again"}
+	}
+	return nil
+}
+
+// checkStoredSchema looks at the Arrow schema that writers put beside that of
+// Parquet, which the library would read without a look at its sizes.
+func checkStoredSchema(f *file.Reader) error {
+	stored := f.MetaData().KeyValueMetadata().FindValue("ARROW:schema")
+	if stored == nil {
+		return nil
+	}
+	b, err := base64.StdEncoding.DecodeString(*stored)
+	if err != nil {
+		b, err = base64.RawStdEncoding.DecodeString(*stored)
+	}
+	if err == nil {
+		_, err = (&messages{r: bytes.NewReader(b)}).Message()
+	}
+	if err != nil {
+		return fmt.Errorf("the stored Arrow schema: %v", err) // whatever ends it, the file goes on
 	}
 	return nil
 }
