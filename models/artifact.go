@@ -235,7 +235,7 @@ func ParseManifest(b []byte) (Manifest, error) {
 
 func (m *Manifest) check() error {
 	if err := ValidName(m.Name); err != nil {
-		return err
+		return fmt.Errorf("%w: %s: %w", ErrDamaged, ManifestFile, err)
 	}
 	fault := func(format string, args ...any) error {
 		return fmt.Errorf("%w: %s: "+format, append([]any{ErrDamaged, ManifestFile}, args...)...)

@@ -62,7 +62,7 @@ func (s *Scorer) appendReasons(out []Reason, w *scratch, row []datasets.Value, a
 		}
 		out = append(out, Reason{
 			Feature: c.Name, Value: value, Typical: c.Typical(),
-			Points: 100 * w.phi[j] * perUnit, LogOdds: w.phi[j],
+			Points: 100*w.phi[j]*perUnit + 0, LogOdds: w.phi[j], // -0 + 0 is 0: files and JSON spell it alike
 			Text: sentence(c, value, w.states[j]),
 		})
 	}
@@ -88,7 +88,10 @@ func sentence(c *features.Column, value datasets.Value, state features.State) st
 		return fmt.Sprintf("%s is empty (typical: %s)", name, words(typical))
 	}
 	if c.Kind == datasets.Time {
-		return fmt.Sprintf("%s was %s days before (typical: %s)", name, words(value), words(typical))
+		if value.Number < 0 {
+			return fmt.Sprintf("%s is %s days ahead (typical: %s)", name, short(-value.Number), daysBefore(typical.Number))
+		}
+		return fmt.Sprintf("%s was %s days before (typical: %s)", name, words(value), daysBefore(typical.Number))
 	}
 	if m := windowed.FindStringSubmatch(c.Name); m != nil && c.Kind == datasets.Number {
 		unit := map[string]string{"d": "days", "h": "hours", "mo": "months"}[m[3]]
@@ -100,7 +103,16 @@ func sentence(c *features.Column, value datasets.Value, state features.State) st
 	return fmt.Sprintf("%s is %s (typical: %s)", name, words(value), words(typical))
 }
 
-// words spells a value for people: four significant digits are enough.
+// daysBefore spells a typical time so that one ahead of the moment is not taken
+// for one before it.
+func daysBefore(days float64) string {
+	if days < 0 {
+		return short(-days) + " ahead"
+	}
+	return short(days)
+}
+
+// words spells a value for people, briefly.
 func words(v datasets.Value) string {
 	switch v.Kind {
 	case 0:
@@ -114,10 +126,10 @@ func words(v datasets.Value) string {
 	}
 }
 
-// short rounds to four significant digits, but never a whole number's.
+// short rounds to four significant digits, but keeps all before the point.
 func short(x float64) string {
-	if x == math.Trunc(x) && math.Abs(x) < 1e15 {
-		return datasets.FormatNumber(x)
+	if a := math.Abs(x); a < 1e15 && (a >= 1000 || x == math.Trunc(x)) {
+		return datasets.FormatNumber(math.Round(x))
 	}
 	y, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 4, 64), 64)
 	if err != nil {

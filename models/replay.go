@@ -158,7 +158,7 @@ func (s *Scorer) replay(b []byte) error {
 		}
 		for k := range got {
 			want := expected[k].Numbers[i]
-			if !(math.Abs(got[k]-want) <= replayTolerance*max(1, math.Abs(want))) {
+			if !(math.Abs(got[k]-want) <= replayTolerance*max(1, math.Abs(got[k]))) {
 				return fmt.Errorf("%w: row %d: %s is %v, recorded as %v", ErrReplay, i, expected[k].Name, got[k], want)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"propensity/datasets"
+	"propensity/features"
 	"propensity/models"
 )
 
@@ -24,6 +25,10 @@ func (p *plan) score(t *datasets.Table, first int) (scored, error) {
 		columns[j] = t.Column(e.Columns[j].Name)
 	}
 	accounts, moments := t.Column(p.account), t.Column(p.moment)
+	if moments != nil && moments.Kind != datasets.Time {
+		return scored{}, fmt.Errorf("the moment %w", &features.TypeError{
+			Column: p.moment, Want: datasets.Time, Value: moments.At(0), Hint: "read the file with the kinds that Kinds gives"})
+	}
 	row := make([]datasets.Value, len(columns))
 	b := newBatch(p, t.Rows())
 	var a models.Answer

@@ -163,6 +163,9 @@ func newPlan(s *models.Scorer, columns []string, o Options) (*plan, *Summary, er
 	if m := s.Artifact().Manifest.Moment; m != "" && slices.Contains(columns, m) {
 		p.moment = m
 	}
+	if o.Reasons < 0 {
+		return nil, nil, fmt.Errorf("%d reasons: give 0 or more", o.Reasons)
+	}
 	e := s.Encoder()
 	for i := range e.Columns {
 		if name := e.Columns[i].Name; !slices.Contains(columns, name) {
