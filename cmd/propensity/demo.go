@@ -52,6 +52,8 @@ func (a *app) demoCommand() *cobra.Command {
 conversion, churn and upsell, publishes them, scores accounts over HTTP and goes on
 serving. Nothing of the company is real. Run it again and the models are trained
 anew against their champions.`,
+		Example: `  propensity demo
+  propensity demo --out /tmp/demo --no-serve`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return a.demo(c.Context(), out, addr, noServe) },
 	}

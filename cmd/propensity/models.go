@@ -16,8 +16,10 @@ func (a *app) modelsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "models",
 		Short: "List, show, promote, roll back, verify and delete versions",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+		Example: `  propensity models list
+  propensity models promote churn@7`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	var alias, note string
 	promote := a.modelsSub("promote MODEL@VERSION", "Point an alias at a version, once it has replayed its own rows", func(c *cobra.Command, ref registry.Ref) error {
@@ -72,6 +74,12 @@ func (a *app) modelsCommand() *cobra.Command {
 		return nil
 	})
 	log := a.modelsSub("log MODEL", "Show who published, promoted, rolled back or deleted what", func(_ *cobra.Command, ref registry.Ref) error { return a.showLog(ref.Name) })
+	for sub, example := range map[*cobra.Command]string{
+		list: "list churn --json", show: "show churn@champion", promote: `promote churn@7 --note "better on new accounts"`,
+		rollback: "rollback churn", verify: "verify churn@7", del: "delete churn@3", log: "log churn",
+	} {
+		sub.Example = "  propensity models " + example
+	}
 	c.AddCommand(list, show, promote, rollback, verify, del, log)
 	return c
 }
@@ -128,7 +136,7 @@ func (a *app) listModels(names []string) error {
 	rows := [][]string{{"model", "version", "aliases", "published", "hash"}}
 	for _, m := range all {
 		for _, v := range m.Versions {
-			rows = append(rows, []string{m.Model, strconv.Itoa(v.Number), strings.Join(v.Aliases, ", "), v.Published.Format(time.DateTime), v.Hash[:min(12, len(v.Hash))]})
+			rows = append(rows, []string{m.Model, strconv.Itoa(v.Number), strings.Join(v.Aliases, ", "), v.Published.Format(time.DateTime), abbreviated(v.Hash)})
 		}
 	}
 	a.table(rows)
@@ -154,7 +162,7 @@ func (a *app) showModel(ref registry.Ref) error {
 	}
 	a.print("%s@%d: probability that %s is %s", ref.Name, ref.Version, m.Label.Column, m.Label.Positive)
 	a.print("%s, %d features, from %d rows of %d accounts; split by %s", m.Learner, len(art.Encoder.Columns), m.Data.Rows, m.Data.Accounts, m.Split.Kind)
-	a.print("hash %s, data %s", m.Hash[:12], m.Data.Fingerprint[:12])
+	a.print("hash %s, data %s", abbreviated(m.Hash), abbreviated(m.Data.Fingerprint))
 	for _, note := range m.Notes {
 		a.print("  %s", note)
 	}
@@ -166,6 +174,9 @@ func (a *app) showModel(ref registry.Ref) error {
 	showGate(a, art.Metrics.Gate)
 	return nil
 }
+
+// abbreviated is enough of a hash to tell versions apart by eye.
+func abbreviated(hash string) string { return hash[:min(12, len(hash))] }
 
 func (a *app) showLog(name string) error {
 	entries, err := a.open().Log(name)
