@@ -12,7 +12,7 @@ import (
 // card writes the model card from the run: sections after Mitchell et al.,
 // "Model Cards for Model Reporting" (2019). It holds no time and no machine, for
 // it is part of what the artifact's hash covers.
-func card(a *models.Artifact) []byte {
+func card(a *models.Artifact, picture string) []byte {
 	var b strings.Builder
 	m := &a.Manifest
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -83,6 +83,12 @@ func card(a *models.Artifact) []byte {
 			break
 		}
 		p("- %s: %.1f %%.", f.Feature, 100*f.Share)
+	}
+	if picture != "" {
+		p("")
+		p("## The model as one tree")
+		p("")
+		b.WriteString(picture)
 	}
 	if len(m.LeftOut) > 0 {
 		p("")

@@ -33,7 +33,7 @@ func TestCard(t *testing.T) {
 			t.Errorf("no %q in\n%s", section, text)
 		}
 	}
-	if !bytes.Equal(card(r.Artifact), card(r.Artifact)) {
+	if !bytes.Equal(card(r.Artifact, ""), card(r.Artifact, "")) {
 		t.Error("twice the same run, two cards")
 	}
 	if found := regexp.MustCompile(`\b20\d\d-\d\d-\d\d|seconds|\d:\d\d|%!|NaN|\bmap\[`).FindString(text); found != "" {

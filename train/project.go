@@ -36,16 +36,17 @@ type projectModel struct {
 		Positive string `yaml:"positive"`
 		Within   int    `yaml:"within_days"`
 	} `yaml:"label"`
-	Value    string                   `yaml:"value"`
-	Drop     []string                 `yaml:"drop"`
-	Types    map[string]datasets.Kind `yaml:"types"`
-	Missing  []string                 `yaml:"missing"`
-	Split    string                   `yaml:"split"`
-	Holdout  float64                  `yaml:"holdout"`
-	Learners []string                 `yaml:"learners"`
-	Refit    bool                     `yaml:"refit"`
-	Bands    []float64                `yaml:"bands"`
-	Rebands  bool                     `yaml:"rebands"`
+	Value     string                   `yaml:"value"`
+	Drop      []string                 `yaml:"drop"`
+	Types     map[string]datasets.Kind `yaml:"types"`
+	Missing   []string                 `yaml:"missing"`
+	Split     string                   `yaml:"split"`
+	Holdout   float64                  `yaml:"holdout"`
+	Learners  []string                 `yaml:"learners"`
+	Refit     bool                     `yaml:"refit"`
+	Bands     []float64                `yaml:"bands"`
+	Rebands   bool                     `yaml:"rebands"`
+	Surrogate bool                     `yaml:"surrogate"`
 }
 
 // ParseProject reads a project file. Every fault is listed, with its line.
@@ -120,7 +121,7 @@ func parseModel(name, account string, n ast.Node) (ProjectModel, error) {
 	m := ProjectModel{Data: e.Data, Missing: e.Missing, Spec: Spec{
 		Name: name, ID: e.ID, Time: e.Time, Label: e.Label.Column, Positive: e.Label.Positive, Horizon: e.Label.Within,
 		Value: e.Value, Drop: e.Drop, Types: e.Types, Split: e.Split, Holdout: e.Holdout, Learners: e.Learners,
-		Refit: e.Refit, Bands: e.Bands, Rebands: e.Rebands,
+		Refit: e.Refit, Bands: e.Bands, Rebands: e.Rebands, Surrogate: e.Surrogate,
 	}}
 	err := m.Spec.Validate()
 	if m.Data == "" {

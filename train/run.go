@@ -82,7 +82,11 @@ func Run(ctx context.Context, t *datasets.Table, s Spec, champion *Champion, pro
 			return nil, err
 		}
 	}
-	return r.result(winner, t.Fingerprint())
+	picture, err := r.picture(ctx, winner)
+	if err != nil {
+		return nil, err
+	}
+	return r.result(winner, picture, t.Fingerprint())
 }
 
 // run carries one training run from step to step.
@@ -192,7 +196,7 @@ func (r *run) refit(ctx context.Context, winner *judged) error {
 }
 
 // result puts the artifact together.
-func (r *run) result(winner *judged, fingerprint string) (*Result, error) {
+func (r *run) result(winner *judged, picture, fingerprint string) (*Result, error) {
 	from := r.Bands
 	if from == nil {
 		from = cutBands(winner.probability)
@@ -220,7 +224,7 @@ func (r *run) result(winner *judged, fingerprint string) (*Result, error) {
 	if a.Spec, err = r.YAML(); err != nil {
 		return nil, err
 	}
-	a.Card = card(a)
+	a.Card = card(a, picture)
 	files, err := a.Files()
 	if err != nil {
 		return nil, err

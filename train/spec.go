@@ -57,7 +57,10 @@ type Spec struct {
 	// 15 of the rows that judge. Rebands cuts anew although there is a champion.
 	Bands   []float64 `yaml:"bands,omitempty,flow"`
 	Rebands bool      `yaml:"-"`
-	Seed    uint64    `yaml:"seed"`
+	// Surrogate adds to the card one small tree that imitates the winner, for people
+	// to read, with how well it does.
+	Surrogate bool   `yaml:"surrogate,omitempty"`
+	Seed      uint64 `yaml:"seed"`
 }
 
 // Kinds of split.

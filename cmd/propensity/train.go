@@ -80,6 +80,7 @@ Exit code 3: the version was published, but a gate refused it the champion alias
 	f.Float64Var(&in.spec.Holdout, "holdout", 0.2, "`share` of the rows that only judge")
 	f.StringSliceVar(&in.spec.Learners, "learner", nil, "`learners` to try: "+strings.Join(train.LearnerNames(), ", ")+" (default: logistic, boosting)")
 	f.BoolVar(&in.spec.Refit, "refit", false, "publish the winner fitted again on all rows")
+	f.BoolVar(&in.spec.Surrogate, "surrogate", false, "add one small tree that imitates the winner to its card")
 	f.BoolVar(&in.spec.Rebands, "rebands", false, "cut the bands anew instead of keeping the champion's")
 	f.Float64SliceVar(&in.spec.Bands, "bands", nil, "`probabilities` from which the bands A, B, C ... start, the last 0")
 	return c
