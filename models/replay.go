@@ -79,6 +79,7 @@ func replayColumn(c *features.Column, rng *rand.Rand) datasets.Column {
 	if c.Kind == datasets.Category {
 		places = make(map[string]int32)
 	}
+	next := 0 // levels come in turn, so that as many as there is room for are checked
 	for range replayRows {
 		switch k := rng.IntN(10); c.Kind {
 		case datasets.Category:
@@ -90,7 +91,8 @@ func replayColumn(c *features.Column, rng *rand.Rand) datasets.Column {
 			case k == 1:
 				text = ""
 			case k > 2 && len(c.Levels) > 0:
-				text = c.Levels[rng.IntN(len(c.Levels))]
+				text = c.Levels[next%len(c.Levels)]
+				next++
 			}
 			if _, ok := places[text]; !ok {
 				places[text] = int32(len(col.Values))

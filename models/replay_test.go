@@ -50,6 +50,27 @@ func TestReplayHasEveryState(t *testing.T) {
 	}
 }
 
+// Up to forty categories of a column are all there.
+func TestReplayHasEveryCategory(t *testing.T) {
+	c := datasets.Column{Name: "country", Kind: datasets.Category}
+	for i := range 40 {
+		c.Values = append(c.Values, string(rune('A'+i)))
+		c.Codes = append(c.Codes, int32(i), int32(i), int32(i))
+	}
+	e, left, err := features.FitEncoder(&datasets.Table{Columns: []datasets.Column{c}}, nil)
+	if err != nil || len(left) > 0 {
+		t.Fatal(err, left)
+	}
+	a := artifact(t, "linear", calibrations()[0])
+	a.Encoder, a.Model = e, linear(e)
+	got := replayOf(t, files(t, a)).Column("row/country").Values
+	for _, level := range c.Values {
+		if !slices.Contains(got, level) {
+			t.Errorf("%q is not in the replay: %q", level, got)
+		}
+	}
+}
+
 // A recorded figure may be off by rounding and by no more.
 func TestReplayTolerance(t *testing.T) {
 	for _, kind := range []string{"linear", "tree"} {
