@@ -39,6 +39,7 @@ type proof struct {
 func proofs() []proof {
 	return []proof{
 		publishProof(),
+		corruptProof(),
 	}
 }
 
