@@ -84,6 +84,9 @@ func (f *fitted) score(m *features.Matrix) (raw, probability []float64) {
 }
 
 func leftOutText(left []features.LeftOut) string {
+	if len(left) == 0 {
+		return "each has a role or was dropped"
+	}
 	s := ""
 	for i, l := range left {
 		if i > 0 {

@@ -188,7 +188,7 @@ func (p *prepared) readMoments(t *datasets.Table, s Spec) error {
 	}
 	for i, m := range c.Times {
 		if m == datasets.MissingTime {
-			return fmt.Errorf("%w: row %d has no moment in %q", ErrTable, p.places[i]+1, s.Time)
+			return fmt.Errorf("%w: row %d has no moment in %q: give it one or leave the row out", ErrTable, p.places[i]+1, s.Time)
 		}
 	}
 	p.moments = c.Times
@@ -206,7 +206,7 @@ func (p *prepared) readAccounts(t *datasets.Table, s Spec) error {
 		for i := range ids {
 			v := c.At(i)
 			if v.Missing() {
-				return fmt.Errorf("%w: row %d has no account in %q", ErrTable, p.places[i]+1, s.ID)
+				return fmt.Errorf("%w: row %d has no account in %q: give it one or leave the row out", ErrTable, p.places[i]+1, s.ID)
 			}
 			ids[i] = v.String()
 		}
@@ -347,9 +347,12 @@ func copies(c *datasets.Column, label []float64) bool {
 
 // data describes the table for the manifest.
 func (p *prepared) data(fingerprint string) models.Data {
-	positives := 0
+	return models.Data{Fingerprint: fingerprint, Rows: len(p.label), Positives: p.positives(), Unlabelled: p.unlabelled, Accounts: p.accounts}
+}
+
+func (p *prepared) positives() (n int) {
 	for _, y := range p.label {
-		positives += int(y)
+		n += int(y)
 	}
-	return models.Data{Fingerprint: fingerprint, Rows: len(p.label), Positives: positives, Unlabelled: p.unlabelled, Accounts: p.accounts}
+	return n
 }
