@@ -2,15 +2,20 @@ package models_test
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"math"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"propensity/datasets"
 	"propensity/features"
 	"propensity/models"
+	"propensity/models/tree"
 )
 
 func replayOf(t testing.TB, f models.Files) *datasets.Table {
@@ -124,5 +129,78 @@ func TestReplayOfExtremes(t *testing.T) {
 	}
 	if got := replayOf(t, f).Column("row/flat"); !slices.Contains(got.Values, "never seen!!") {
 		t.Errorf("categories of the replay: %q", got.Values)
+	}
+}
+
+// The example of FORMAT.md is what the program gives.
+func TestFormatExample(t *testing.T) {
+	e, _, err := features.FitEncoder(&datasets.Table{Columns: []datasets.Column{
+		{Name: "logins", Kind: datasets.Number, Numbers: []float64{0, 1, 2, 3, 5, 8}},
+		{Name: "plan", Kind: datasets.Category, Codes: []int32{0, 1, 0, 1, 1, 0}, Values: []string{"free", "pro"}},
+	}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := tree.NewBuilder(levels(e), -0.5)
+	if err := b.Add([]tree.Node{
+		{Feature: 0, Threshold: 2.5, Yes: 1, No: 2, Cover: 6},
+		{Feature: 1, Set: []int32{1}, Yes: 3, No: 4, Cover: 3},
+		{Feature: -1, Value: -0.75, Cover: 3},
+		{Feature: -1, Value: 1.25, Cover: 1},
+		{Feature: -1, Value: 0.5, Cover: 2},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	a := artifact(t, "tree", models.Calibration{Kind: models.CalibrationPlatt, Slope: 1.2, Intercept: -0.1})
+	a.Encoder = e
+	if a.Model, err = b.Build(); err != nil {
+		t.Fatal(err)
+	}
+	f := files(t, a)
+	s, err := models.NewScorer(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got models.Answer
+	row := []datasets.Value{{Kind: datasets.Number, Number: 1}, {Kind: datasets.Category, Text: "pro"}}
+	if err := s.Score(&got, row, moment, -1); err != nil {
+		t.Fatal(err)
+	}
+	model, err := datasets.UnmarshalIPC(f[models.ModelFile])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	out.WriteString("`encoder.json`:\n\n```json\n" + string(f[models.EncoderFile]) + "```\n\n`model.arrow`:\n\n")
+	out.WriteString("| " + strings.Join(model.Names(), " | ") + " |\n" + strings.Repeat("|---", len(model.Columns)) + "|\n")
+	for i := range model.Rows() {
+		for j := range model.Columns {
+			out.WriteString(strings.TrimRight("| "+model.Columns[j].At(i).String(), " ") + " ")
+		}
+		out.WriteString("|\n")
+	}
+	out.WriteString("\n`calibration.json`:\n\n```json\n" + string(f[models.CalibrationFile]) + "```\n\nThe answer for 1 login and the plan `pro`:\n\n```\n")
+	fmt.Fprintf(&out, "raw %v, base %v, probability %v, reference %v\n", got.Raw, got.Base, got.Probability, got.Reference)
+	for _, r := range got.Reasons {
+		fmt.Fprintf(&out, "%s: phi %.15g, %.12g points\n", r.Feature, r.LogOdds, r.Points)
+	}
+	out.WriteString("```\n")
+
+	text, err := os.ReadFile("FORMAT.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, _ := strings.Cut(string(text), "<!-- example -->\n")
+	_, after, found := strings.Cut(rest, "<!-- end -->\n")
+	want := before + "<!-- example -->\n" + out.String() + "<!-- end -->\n" + after
+	if !found {
+		t.Fatal("FORMAT.md has no place for the example")
+	}
+	if *update {
+		if err := os.WriteFile("FORMAT.md", []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if d := cmp.Diff(want, string(text)); d != "" {
+		t.Errorf("FORMAT.md (-want +got; write it with -update):\n%s", d)
 	}
 }
