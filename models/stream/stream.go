@@ -128,6 +128,7 @@ func Run(ctx context.Context, s *models.Scorer, in Source, out Sink, o Options, 
 		}
 	})
 	g.Go(func() error {
+		written := false
 		for done := range queue {
 			b := <-done
 			if b.table == nil {
@@ -139,10 +140,14 @@ func Run(ctx context.Context, s *models.Scorer, in Source, out Sink, o Options, 
 			if err := out.Write(b.table); err != nil {
 				return err
 			}
+			written = true
 			sum.add(b)
 			if tick != nil {
 				tick(sum.Rows)
 			}
+		}
+		if !written && ctx.Err() == nil {
+			return out.Write(newBatch(p, 0).columns()) // a table without rows has its columns
 		}
 		return nil
 	})
