@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -138,12 +140,23 @@ func (a *app) sink(path string, f datasets.Format) (*datasets.Writer, error) {
 		}
 		return datasets.NewWriter(a.stdout, f), nil
 	}
+	if dir := filepath.Dir(path); !isDir(dir) {
+		return nil, fmt.Errorf("--out %s: there is no directory %s; make it first", path, dir)
+	}
 	return datasets.Create(path, datasets.WriteOptions{Format: f})
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // showSummary tells people what was done; the result itself is the file.
 func (a *app) showSummary(ref registry.Ref, sum *stream.Summary) {
 	var bands []string
+	if sum.Rows == 0 {
+		bands = []string{"there were none"}
+	}
 	for _, b := range []string{"A", "B", "C", "D", "E"} {
 		if n := sum.Bands[b]; n > 0 {
 			bands = append(bands, fmt.Sprintf("%s %d", b, n))
