@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"propensity/models/registry"
 	"propensity/train"
 )
 
@@ -63,7 +64,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case ctx.Err() != nil:
 		a.say("interrupted: nothing was left half-written")
 		return exitFailed
-	case errors.Is(err, errUsage), errors.Is(err, train.ErrSpec):
+	case errors.Is(err, errUsage), errors.Is(err, train.ErrSpec), errors.Is(err, registry.ErrReference):
 		fmt.Fprintf(stderr, "Error: %v\n", message(err))
 		return exitUsage
 	default:

@@ -154,7 +154,7 @@ func (a *app) showModel(ref registry.Ref) error {
 	}
 	art, err := models.ParseArtifact(files)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", ref, err)
 	}
 	m := &art.Manifest
 	if a.json {

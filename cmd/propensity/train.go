@@ -281,7 +281,7 @@ func (a *app) champion(name string) (*train.Champion, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the champion in place: %w", err)
+		return nil, fmt.Errorf("the champion in place: %w; roll back or promote another version first", err)
 	}
 	return &train.Champion{Version: ref.Version, Scorer: s}, nil
 }
