@@ -31,13 +31,18 @@ type Term struct {
 	Mean, Spread float64
 }
 
-// maxTerm bounds a contribution, so that no sum of them can overflow: an infinity
-// in one feature and its opposite in another would otherwise make a NaN.
-const maxTerm = 1e100
+const (
+	// maxTerm bounds what a file may hold, so that no sum can overflow.
+	maxTerm = 1e100
+	// maxNumber bounds what a number contributes. Log-odds of 40 already are
+	// certainty; a number sent by mistake, such as 1e200, must not drown the digits
+	// of all other terms, or the reasons would no longer add up.
+	maxNumber = 1e6
+)
 
-// At is the contribution of x, in log-odds, never NaN and within 1e100 of 0. NaN is
-// missing; a code that is not one of the Levels is an unseen category. A number
-// may be infinite: it contributes plus or minus 1e100, or 0 if its Weight is 0.
+// At is the contribution of x, in log-odds, never NaN. NaN is missing; a code that
+// is not one of the Levels is an unseen category. What a number contributes is
+// kept within 1e6 of 0, also that of an infinity; it is 0 if the Weight is 0.
 func (t *Term) At(x float64) float64 {
 	switch {
 	case math.IsNaN(x):
@@ -50,7 +55,7 @@ func (t *Term) At(x float64) float64 {
 	case t.Weight == 0:
 		return 0
 	}
-	return max(-maxTerm, min(maxTerm, t.Weight*((x-t.Center)/t.Scale)))
+	return max(-maxNumber, min(maxNumber, t.Weight*((x-t.Center)/t.Scale)))
 }
 
 // Raw is the log-odds of the positive label. The terms are added in their order,
