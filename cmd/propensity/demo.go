@@ -55,7 +55,9 @@ anew against their champions.`,
 		Example: `  propensity demo
   propensity demo --out /tmp/demo --no-serve`,
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return a.demo(c.Context(), out, addr, noServe) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.demo(c.Context(), sample.Options{Seed: a.seed}, out, addr, noServe)
+		},
 	}
 	c.Flags().StringVar(&out, "out", "propensity-demo", "`directory` to write to")
 	c.Flags().StringVar(&addr, "addr", "127.0.0.1:8080", "`host:port` to serve on")
@@ -63,8 +65,11 @@ anew against their champions.`,
 	return c
 }
 
-func (a *app) demo(ctx context.Context, out, addr string, noServe bool) error {
-	company := sample.Simulate(sample.Options{Seed: a.seed})
+func (a *app) demo(ctx context.Context, o sample.Options, out, addr string, noServe bool) error {
+	company := sample.Simulate(o)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if err := company.Write(out); err != nil {
 		return err
 	}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"propensity/datasets/sample"
+)
+
+// demoFiles are what the demo leaves besides the registry.
+var demoFiles = []string{"README.txt", "churn.csv", "conversion.csv", "propensity.yaml", "raw/accounts.csv", "raw/answers.csv",
+	"raw/events.parquet", "raw/subscriptions.csv", "request.json", "telco.csv", "truth.csv", "upsell.csv"}
+
+// left are the files of a demo, without those of the registry.
+func left(t *testing.T, dir string) []string {
+	t.Helper()
+	var out []string
+	for _, f := range files(t, dir) {
+		f = strings.TrimPrefix(f, dir+"/")
+		if !strings.HasPrefix(f, "registry/") {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// The demo on a smaller company: it trains, serves, answers over HTTP, and what
+// it tells people to type next works.
+func TestDemo(t *testing.T) {
+	inFolder(t)
+	var out, stderr bytes.Buffer
+	a := &app{stdin: strings.NewReader(""), stdout: &out, stderr: &stderr, seed: 1}
+	if err := a.demo(context.Background(), sample.Options{Accounts: 3000, Seed: 1}, "demo", "127.0.0.1:0", true); err != nil {
+		t.Fatalf("%v\n%s%s", err, out.String(), stderr.String())
+	}
+	mentions(t, out.String(), "3000 accounts", "conversion: is converted = true?", "churn@1", "upsell@1", `"probability": 0.`, `"reasons": [`, "Try it yourself:")
+	if got := left(t, "demo"); !slices.Equal(got, demoFiles) {
+		t.Errorf("left %q", got)
+	}
+	scored := false
+	for _, line := range strings.Split(out.String(), "\n") {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "propensity score churn ") || strings.HasPrefix(line, "propensity models list ") {
+			scored = true
+			must(t, exitDone, strings.Fields(line)[1:]...)
+		}
+	}
+	if _, err := os.Stat("scores.csv"); err != nil || !scored {
+		t.Errorf("the score command that the demo tells: %v", err)
+	}
+	s := do(t, "train", "--config", "demo/propensity.yaml", "--registry", "demo/registry", "churn", "--json")
+	if r := decode[trained](t, s.out); !r.Identical || r.Version != 1 {
+		t.Errorf("the same data and spec: %+v", r)
+	}
+}
+
+// Interrupted while it trains, the demo leaves whole files and no half version.
+func TestDemoInterrupted(t *testing.T) {
+	inFolder(t)
+	for _, stage := range []string{"read: done", "logistic: done"} {
+		ctx, stop := context.WithCancel(context.Background())
+		defer stop()
+		var at time.Time
+		stderr := &listener{word: stage, heard: func() { at = time.Now(); stop() }}
+		var out bytes.Buffer
+		a := &app{stdin: strings.NewReader(""), stdout: &out, stderr: stderr, seed: 1}
+		err := a.demo(ctx, sample.Options{Accounts: 1000, Seed: 1}, "demo", "127.0.0.1:0", true)
+		if !errors.Is(err, context.Canceled) || time.Since(at) > time.Second {
+			t.Errorf("%s: %v after %v", stage, err, time.Since(at))
+		}
+		for _, f := range files(t, "demo") {
+			if base := filepath.Base(f); strings.HasPrefix(base, ".") || strings.HasSuffix(base, ".tmp") {
+				t.Errorf("%s: left %s", stage, f)
+			}
+		}
+		if _, err := os.Stat("demo/registry/conversion/v1"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: a version: %v", stage, err)
+		}
+	}
+}
+
+// The whole program, at its full size.
+func TestDemoCommand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes ten seconds and more: the demo at its full size")
+	}
+	inFolder(t)
+	s := must(t, exitDone, "demo", "--no-serve", "--out", "out")
+	mentions(t, s.out, "8000 accounts", "conversion@1 is champion", "churn@1 is champion", "upsell@1 is champion", "Try it yourself:")
+	write(t, "a-file", "")
+	mentions(t, must(t, exitFailed, "demo", "--no-serve", "--out", "a-file").err, "a-file", "not a directory")
+}
