@@ -25,7 +25,7 @@ func drawTable(t *rapid.T, emptyText bool) *Table {
 		name := fmt.Sprintf("%s%d", rapid.SampledFrom([]string{"c", "na\"me", "a,b", "é", "x\ny", " "}).Draw(t, "name"), j)
 		b := newBuilder(name, kind, &ReadOptions{})
 		for range rows {
-			ok := true
+			var ok bool
 			if rapid.IntRange(0, 3).Draw(t, "missing") == 0 {
 				b.null()
 				continue

@@ -269,7 +269,7 @@ func TestSplitGroupProperties(t *testing.T) {
 		}
 		// The same rows in another order: the same parts.
 		order := rapid.Permutation(sequence(0, len(keys))).Draw(t, "order")
-		mixed, mixedBound, err := SplitGroup(take(keys, order), take(label, order), share)
+		mixed, mixedBound, err := SplitGroup(Take(keys, order), Take(label, order), share)
 		if err != nil || mixedBound != bound {
 			t.Fatalf("in another order: bound %d, not %d, error %v", mixedBound, bound, err)
 		}

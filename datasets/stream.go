@@ -186,7 +186,6 @@ func shifted(err error, line int) error {
 type csvStream struct {
 	text   *textStream
 	layout *csvLayout
-	cols   []*builder // models of the builders of a batch
 	line   int
 }
 

@@ -209,13 +209,14 @@ func (t *Table) Take(rows []int) *Table {
 	out := &Table{Columns: make([]Column, len(t.Columns)), Notes: t.Notes}
 	for i := range t.Columns {
 		c := t.Columns[i]
-		c.Numbers, c.Times, c.Codes = take(c.Numbers, rows), take(c.Times, rows), take(c.Codes, rows)
+		c.Numbers, c.Times, c.Codes = Take(c.Numbers, rows), Take(c.Times, rows), Take(c.Codes, rows)
 		out.Columns[i] = c
 	}
 	return out
 }
 
-func take[T any](xs []T, rows []int) []T {
+// Take is the values of the given rows, in the given order; nil stays nil.
+func Take[T any](xs []T, rows []int) []T {
 	if xs == nil {
 		return nil
 	}

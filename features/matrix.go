@@ -1,5 +1,7 @@
 package features
 
+import "propensity/datasets"
+
 // Feature describes one column of a Matrix.
 type Feature struct {
 	Name string
@@ -31,9 +33,9 @@ func (m *Matrix) Row(dst []float64, i int) {
 func (m *Matrix) Take(rows []int) Matrix {
 	out := Matrix{Features: m.Features, Columns: make([][]float64, len(m.Columns))}
 	for j, col := range m.Columns {
-		out.Columns[j] = take(col, rows)
+		out.Columns[j] = datasets.Take(col, rows)
 	}
-	out.Label, out.Group = take(m.Label, rows), take(m.Group, rows)
+	out.Label, out.Group = datasets.Take(m.Label, rows), datasets.Take(m.Group, rows)
 	return out
 }
 
@@ -43,17 +45,6 @@ func (m *Matrix) Select(features []int) Matrix {
 	for _, j := range features {
 		out.Features = append(out.Features, m.Features[j])
 		out.Columns = append(out.Columns, m.Columns[j])
-	}
-	return out
-}
-
-func take[T any](xs []T, rows []int) []T {
-	if xs == nil {
-		return nil
-	}
-	out := make([]T, len(rows))
-	for k, i := range rows {
-		out[k] = xs[i]
 	}
 	return out
 }

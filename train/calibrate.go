@@ -113,7 +113,7 @@ type calibrator func(raw, y []float64) (c models.Calibration, ok bool)
 func crossFit(fit calibrator, raw, y []float64, folds []datasets.Fold) (p []float64, ok bool) {
 	p = make([]float64, len(y))
 	for _, f := range folds {
-		c, ok := fit(pick(raw, f.Train), pick(y, f.Train))
+		c, ok := fit(datasets.Take(raw, f.Train), datasets.Take(y, f.Train))
 		if !ok {
 			return nil, false
 		}

@@ -93,7 +93,7 @@ func (p *prepared) crossFold(ctx context.Context, c *CrossValidation, s Spec, f 
 		return err
 	}
 	// Whatever the split of the spec, inner folds keep accounts together.
-	inner, err := datasets.FoldsGroup(pick(p.keys, f.Train), e.matrix.Label, foldCount)
+	inner, err := datasets.FoldsGroup(datasets.Take(p.keys, f.Train), e.matrix.Label, foldCount)
 	if err != nil {
 		return wrapTable(err)
 	}

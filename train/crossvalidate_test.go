@@ -37,7 +37,7 @@ func TestCrossValidate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		inner, err := datasets.FoldsGroup(pick(p.keys, f.Train), e.matrix.Label, foldCount)
+		inner, err := datasets.FoldsGroup(datasets.Take(p.keys, f.Train), e.matrix.Label, foldCount)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,7 +29,7 @@ type encoded struct {
 
 // encode fits the encoder on the given rows and encodes them.
 func (p *prepared) encode(rows []int) (*encoded, error) {
-	table, moments, label := p.candidates.Take(rows), pick(p.moments, rows), pick(p.label, rows)
+	table, moments, label := p.candidates.Take(rows), datasets.Take(p.moments, rows), datasets.Take(p.label, rows)
 	table, left := leaveOutCopies(table, label)
 	encoder, more, err := features.FitEncoder(table, moments)
 	if err != nil {
@@ -46,11 +46,11 @@ func (p *prepared) encode(rows []int) (*encoded, error) {
 
 // encodeRows encodes the given rows by a fitted encoder.
 func (p *prepared) encodeRows(encoder *features.Encoder, rows []int) (features.Matrix, error) {
-	columns, err := encoder.EncodeTable(p.candidates.Take(rows), pick(p.moments, rows))
+	columns, err := encoder.EncodeTable(p.candidates.Take(rows), datasets.Take(p.moments, rows))
 	if err != nil {
 		return features.Matrix{}, wrapTable(err)
 	}
-	return features.Matrix{Features: encoder.Features(), Columns: columns, Label: pick(p.label, rows), Group: pick(p.group, rows)}, nil
+	return features.Matrix{Features: encoder.Features(), Columns: columns, Label: datasets.Take(p.label, rows), Group: datasets.Take(p.group, rows)}, nil
 }
 
 // fitLearner settles a learner by the folds, fits it on all the rows of the
@@ -66,7 +66,7 @@ func fitLearner(ctx context.Context, name string, e *encoded, folds []datasets.F
 		return fail(err)
 	}
 	scored := finite(s.raw)
-	f.calibration, f.choice, err = fitCalibration(pick(s.raw, scored), pick(e.matrix.Label, scored), pick(e.matrix.Group, scored), seed)
+	f.calibration, f.choice, err = fitCalibration(datasets.Take(s.raw, scored), datasets.Take(e.matrix.Label, scored), datasets.Take(e.matrix.Group, scored), seed)
 	if err != nil {
 		return fail(err)
 	}

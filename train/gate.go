@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"propensity/datasets"
 	"propensity/features"
 	"propensity/models"
 	"propensity/models/evaluate"
@@ -93,7 +94,7 @@ func (g *gate) standsAgainst(champion *Champion, p *prepared, s Spec, rows []int
 		return cannot(err)
 	}
 	places := placesOf(rows, unseen)
-	label, group := pick(g.m.Label, places), pick(g.m.Group, places)
+	label, group := datasets.Take(g.m.Label, places), datasets.Take(g.m.Group, places)
 	positives := 0
 	for _, y := range label {
 		positives += int(y)
@@ -105,7 +106,7 @@ func (g *gate) standsAgainst(champion *Champion, p *prepared, s Spec, rows []int
 	if err != nil {
 		return cannot(err)
 	}
-	ours := pick(g.winner.probability, places)
+	ours := datasets.Take(g.winner.probability, places)
 	gain, err := evaluate.PairedLogLoss(label, ours, theirs, group)
 	if err != nil {
 		return cannot(err)
@@ -114,7 +115,7 @@ func (g *gate) standsAgainst(champion *Champion, p *prepared, s Spec, rows []int
 	measured := fmt.Sprintf("log loss lower by %.4f (%.4f to %.4f) on %d rows that neither learnt from", gain.Mean, gain.Low, gain.High, len(label))
 	switch ours, theirs := rank(g.winner.name), rank(about.Learner); {
 	case ours == theirs:
-		loss := evaluate.LogLoss(label, pick(g.winner.probability, places))
+		loss := evaluate.LogLoss(label, datasets.Take(g.winner.probability, places))
 		limit := (loss + gain.Mean) * (1 + sameKindLimit)
 		say(loss <= limit, &gain, "a retrain of version %d (%s), which it replaces unless over %.0f %% worse: %s", champion.Version, about.Learner, 100*sameKindLimit, measured)
 	case ours > theirs:
@@ -127,7 +128,7 @@ func (g *gate) standsAgainst(champion *Champion, p *prepared, s Spec, rows []int
 
 // scoreBy gives a scorer's probabilities of the given rows.
 func (p *prepared) scoreBy(s *models.Scorer, rows []int) ([]float64, error) {
-	columns, err := s.Encoder().EncodeTable(p.all.Take(rows), pick(p.moments, rows))
+	columns, err := s.Encoder().EncodeTable(p.all.Take(rows), datasets.Take(p.moments, rows))
 	if err != nil {
 		return nil, err
 	}

@@ -76,7 +76,7 @@ func meet(t *testing.T, s Spec) *meeting {
 	if m.theirs, err = m.p.scoreBy(m.champion.Scorer, m.rows); err != nil {
 		t.Fatal(err)
 	}
-	matrix := oneEach(pick(m.p.label, m.rows))
+	matrix := oneEach(datasets.Take(m.p.label, m.rows))
 	m.gate = &gate{m: matrix, baseRate: 0.4, winner: &judged{fitted: &fitted{name: "logistic"}, probability: m.theirs}}
 	return m
 }
@@ -85,8 +85,8 @@ func meet(t *testing.T, s Spec) *meeting {
 // that the champion has not seen is that share above the champion's.
 func (m *meeting) worseBy(share float64) []float64 {
 	places := placesOf(m.rows, m.unseen)
-	label := pick(m.gate.m.Label, places)
-	target := evaluate.LogLoss(label, pick(m.theirs, places)) * (1 + share)
+	label := datasets.Take(m.gate.m.Label, places)
+	target := evaluate.LogLoss(label, datasets.Take(m.theirs, places)) * (1 + share)
 	drawn := func(e float64) []float64 {
 		out := make([]float64, len(m.theirs))
 		for i, p := range m.theirs {
@@ -96,7 +96,7 @@ func (m *meeting) worseBy(share float64) []float64 {
 	}
 	low, high := 0.1, 1.0 // a little shrinking may help
 	for range 60 {
-		if e := (low + high) / 2; evaluate.LogLoss(label, pick(drawn(e), places)) < target {
+		if e := (low + high) / 2; evaluate.LogLoss(label, datasets.Take(drawn(e), places)) < target {
 			low = e
 		} else {
 			high = e

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"propensity/datasets"
 	"propensity/features"
 	"propensity/models"
 	"propensity/models/evaluate"
@@ -22,7 +23,7 @@ func (p *prepared) judge(f *fitted, m *features.Matrix, rows []int, seed uint64)
 	j := &judged{fitted: f}
 	j.raw, j.probability = f.score(m)
 	var err error
-	j.report, err = evaluate.Judge(m.Label, j.raw, j.probability, pick(p.value, rows), m.Group, evaluate.Options{Seed: seed})
+	j.report, err = evaluate.Judge(m.Label, j.raw, j.probability, datasets.Take(p.value, rows), m.Group, evaluate.Options{Seed: seed})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.name, err)
 	}

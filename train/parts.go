@@ -112,10 +112,10 @@ func (p *prepared) unseenBy(about models.Split, s Spec, rows []int) ([]int, erro
 // folds cuts the rows to learn from for predictions out of fold. Places are
 // within rows. With too few moments it falls back to folds by account, and says so.
 func (p *prepared) folds(s Spec, rows []int) (folds []datasets.Fold, note string, err error) {
-	label, keys := pick(p.label, rows), pick(p.keys, rows)
+	label, keys := datasets.Take(p.label, rows), datasets.Take(p.keys, rows)
 	switch s.Split {
 	case SplitTime:
-		folds, err = datasets.FoldsTime(pick(p.moments, rows), s.horizon(), foldCount)
+		folds, err = datasets.FoldsTime(datasets.Take(p.moments, rows), s.horizon(), foldCount)
 	case SplitOrder:
 		folds, err = datasets.FoldsOrder(len(rows), foldCount)
 	default:
@@ -138,17 +138,6 @@ func wrapTable(err error) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %w", ErrTable, err)
-}
-
-func pick[T any](xs []T, rows []int) []T {
-	if xs == nil {
-		return nil
-	}
-	out := make([]T, len(rows))
-	for k, i := range rows {
-		out[k] = xs[i]
-	}
-	return out
 }
 
 // finite keeps the places whose value is a number.

@@ -61,7 +61,7 @@ func TestParts(t *testing.T) {
 		}
 		switch s.Split {
 		case SplitTime:
-			first := slices.Min(pick(p.moments, cut.Test))
+			first := slices.Min(datasets.Take(p.moments, cut.Test))
 			horizon := s.horizon().Microseconds()
 			for _, i := range cut.Train {
 				if p.moments[i]+horizon > first || p.moments[i] >= first {
@@ -73,7 +73,7 @@ func TestParts(t *testing.T) {
 					t.Fatalf("row %d at %d is purged for nothing", i, p.moments[i])
 				}
 			}
-			if want := datasets.FormatTime(slices.Max(pick(p.moments, cut.Train))); about.TrainedUntil != want {
+			if want := datasets.FormatTime(slices.Max(datasets.Take(p.moments, cut.Train))); about.TrainedUntil != want {
 				t.Errorf("trained until %s, told %s", want, about.TrainedUntil)
 			}
 		case SplitGroup:
@@ -241,11 +241,11 @@ func TestFoldsFallBack(t *testing.T) {
 	}
 }
 
-func TestPickAndFinite(t *testing.T) {
-	if got := pick([]string{"a", "b", "c"}, []int{2, 0}); !slices.Equal(got, []string{"c", "a"}) {
+func TestTakeAndFinite(t *testing.T) {
+	if got := datasets.Take([]string{"a", "b", "c"}, []int{2, 0}); !slices.Equal(got, []string{"c", "a"}) {
 		t.Error(got)
 	}
-	if pick[int](nil, []int{1}) != nil {
+	if datasets.Take[int](nil, []int{1}) != nil {
 		t.Error("nothing picked from nothing is nothing")
 	}
 	if got := finite([]float64{math.NaN(), 1, math.NaN(), 0}); !slices.Equal(got, []int{1, 3}) {

@@ -68,7 +68,7 @@ func TestRunRecoversTheTruth(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		truth, label := pick(truthOf(t, company, c.name), cut.Test), pick(p.label, cut.Test)
+		truth, label := datasets.Take(truthOf(t, company, c.name), cut.Test), datasets.Take(p.label, cut.Test)
 		auc, best := evaluate.ROCAUC(label, ours), evaluate.ROCAUC(label, truth)
 		loss, least := evaluate.LogLoss(label, ours), evaluate.LogLoss(label, truth)
 		base := evaluate.LogLoss(label, slices.Repeat([]float64{mean(label)}, len(label)))
