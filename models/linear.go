@@ -37,12 +37,12 @@ const (
 	// maxNumber bounds what a number contributes. Log-odds of 40 already are
 	// certainty; a number sent by mistake, such as 1e200, must not drown the digits
 	// of all other terms, or the reasons would no longer add up.
-	maxNumber = 1e6
+	maxNumber = 1e4
 )
 
 // At is the contribution of x, in log-odds, never NaN. NaN is missing; a code that
 // is not one of the Levels is an unseen category. What a number contributes is
-// kept within 1e6 of 0, also that of an infinity; it is 0 if the Weight is 0.
+// kept within 1e4 of 0, also that of an infinity; it is 0 if the Weight is 0.
 func (t *Term) At(x float64) float64 {
 	switch {
 	case math.IsNaN(x):

@@ -10,8 +10,8 @@ type Model interface {
 	// Raw is the log-odds of the positive label.
 	Raw(x []float64) float64
 	// Explain fills phi, one place per feature, with the Shapley values of x in
-	// log-odds and returns the base they start from: base + sum(phi) is Raw(x) to
-	// 1e-9. Linear models are explained against independent features, trees
+	// log-odds and returns the base they start from, the same for every x: base +
+	// sum(phi) is Raw(x) to 1e-9. Linear models are explained against independent features, trees
 	// along their paths by training cover.
 	Explain(phi, x []float64) (base float64)
 }

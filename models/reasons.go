@@ -37,9 +37,12 @@ func (s *Scorer) appendReasons(out []Reason, w *scratch, row []datasets.Value, a
 		perUnit = (a.Probability - a.Reference) / d
 	}
 	order := w.order[:0]
-	for j, phi := range w.phi {
-		if phi != 0 {
-			order = append(order, j)
+	if most != 0 { // explaining costs many times what scoring does
+		s.artifact.Model.Explain(w.phi, w.x)
+		for j, phi := range w.phi {
+			if phi != 0 {
+				order = append(order, j)
+			}
 		}
 	}
 	slices.SortStableFunc(order, func(i, j int) int {

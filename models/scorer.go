@@ -22,6 +22,7 @@ var ErrScore = errors.New("no finite score")
 type Scorer struct {
 	artifact   *Artifact
 	importance []float64 // share per feature, sums to 1 (or all 0)
+	base       float64   // what every explanation starts from
 	scratch    sync.Pool // *scratch
 }
 
@@ -58,6 +59,7 @@ func newScorer(a *Artifact) (*Scorer, error) {
 	s.scratch.New = func() any {
 		return &scratch{make([]float64, n), make([]float64, n), make([]features.State, n), make([]int, n)}
 	}
+	s.base = a.Model.Explain(make([]float64, n), make([]float64, n))
 	return s, nil
 }
 
@@ -145,7 +147,7 @@ func (s *Scorer) Score(dst *Answer, row []datasets.Value, moment int64, reasons 
 		return err
 	}
 	dst.Raw = a.Model.Raw(w.x)
-	dst.Base = a.Model.Explain(w.phi, w.x)
+	dst.Base = s.base
 	dst.Probability = a.Calibration.Probability(dst.Raw)
 	dst.Reference = a.Calibration.Probability(dst.Base)
 	if math.IsNaN(dst.Probability) || math.IsInf(dst.Raw, 0) {

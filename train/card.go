@@ -67,7 +67,7 @@ func card(a *models.Artifact, picture string) []byte {
 	for _, c := range a.Metrics.Candidates {
 		gain := ""
 		if c.Gain != nil {
-			gain = fmt.Sprintf("; log loss lower than the simpler one's by %.4f (%.4f to %.4f)", c.Gain.Mean, c.Gain.Low, c.Gain.High)
+			gain = "; over the simpler one: " + gainText(*c.Gain)
 		}
 		p("- %s: ROC AUC %.4f, log loss %.4f%s.", c.Learner, c.Report.ROCAUC.Value, c.Report.LogLoss.Value, gain)
 	}

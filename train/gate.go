@@ -45,7 +45,7 @@ func (g *gate) beats(name, rival string, probability []float64) error {
 	if !c.Passed {
 		verb = "does not beat"
 	}
-	c.Detail = fmt.Sprintf("%s %s %s: log loss lower by %.4f (%.4f to %.4f)", g.winner.name, verb, rival, gain.Mean, gain.Low, gain.High)
+	c.Detail = fmt.Sprintf("%s %s %s: %s", g.winner.name, verb, rival, gainText(gain))
 	g.add(c)
 	return nil
 }
@@ -111,14 +111,14 @@ func (g *gate) standsAgainst(champion *Champion, p *prepared, s Spec, rows []int
 	if err != nil {
 		return cannot(err)
 	}
-	rank := func(name string) int { return slices.Index(LearnerNames(), name) }
-	measured := fmt.Sprintf("log loss lower by %.4f (%.4f to %.4f) on %d rows that neither learnt from", gain.Mean, gain.Low, gain.High, len(label))
-	switch ours, theirs := rank(g.winner.name), rank(about.Learner); {
-	case ours == theirs:
-		loss := evaluate.LogLoss(label, datasets.Take(g.winner.probability, places))
+	measured := fmt.Sprintf("%s on %d rows that neither learnt from", gainText(gain), len(label))
+	rank := slices.Index(LearnerNames(), g.winner.name)
+	switch before := slices.Index(LearnerNames(), about.Learner); {
+	case rank == before:
+		loss := evaluate.LogLoss(label, ours)
 		limit := (loss + gain.Mean) * (1 + sameKindLimit)
 		say(loss <= limit, &gain, "a retrain of version %d (%s), which it replaces unless over %.0f %% worse: %s", champion.Version, about.Learner, 100*sameKindLimit, measured)
-	case ours > theirs:
+	case rank > before:
 		say(gain.Low > 0, &gain, "%s is more complex than version %d (%s) and must beat it: %s", g.winner.name, champion.Version, about.Learner, measured)
 	default:
 		say(gain.High >= 0, &gain, "%s is simpler than version %d (%s) and must not lose to it: %s", g.winner.name, champion.Version, about.Learner, measured)
@@ -134,6 +134,11 @@ func (p *prepared) scoreBy(s *models.Scorer, rows []int) ([]float64, error) {
 	}
 	_, probability := s.ScoreColumns(columns, len(rows))
 	return probability, nil
+}
+
+// gainText tells by how much the log loss is lower than a rival's.
+func gainText(d evaluate.Difference) string {
+	return fmt.Sprintf("gain in log loss %.4f (%.4f to %.4f)", d.Mean, d.Low, d.High)
 }
 
 // placesOf finds the places of some within rows; both ascend.

@@ -1,12 +1,14 @@
 package train
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"propensity/datasets"
 	"propensity/models"
@@ -86,7 +88,13 @@ func (p *prepared) unseenBy(about models.Split, s Spec, rows []int) ([]int, erro
 		if err != nil {
 			return nil, err
 		}
-		unseen = func(i int) bool { return p.moments[i] > until }
+		// What the newest training labels saw of the future is known to it too.
+		days, err := strconv.ParseInt(strings.TrimSuffix(cmp.Or(about.Horizon, "0d"), "d"), 10, 64)
+		if err != nil {
+			return nil, err
+		}
+		over := until + days*int64(24*time.Hour/time.Microsecond)
+		unseen = func(i int) bool { return p.moments[i] > until && p.moments[i] >= over }
 	case about.Kind == SplitOrder:
 		unseen = func(i int) bool { return p.places[i] >= about.TrainedRows }
 	case about.Refit:

@@ -17,6 +17,7 @@ import (
 
 	"propensity/datasets"
 	"propensity/datasets/sample"
+	"propensity/models/registry"
 )
 
 // demoProject is the project file that the demo writes, trains from and leaves
@@ -112,7 +113,11 @@ func (a *app) tryOut(ctx context.Context, url string, t *datasets.Table, over bo
 	if err := awaitReady(ctx, url+"/readyz"); err != nil {
 		return err
 	}
-	endpoint := url + "/v1/models/churn/score"
+	name, err := a.scoring("churn")
+	if err != nil {
+		return err
+	}
+	endpoint := url + "/v1/models/" + name + "/score"
 	a.print("\nA few accounts, as a CRM would ask:")
 	var body []byte
 	for _, i := range []int{t.Rows() - 1, t.Rows() / 2, t.Rows() / 3} {
@@ -136,16 +141,30 @@ func (a *app) tryOut(ctx context.Context, url string, t *datasets.Table, over bo
 		a.print("  propensity serve --registry %s", a.registry)
 	}
 	a.print(`  curl -s %[1]s/v1/models
-  curl -s -H 'Content-Type: application/json' -d @%[2]s %[1]s/v1/models/churn/score
-  propensity score churn --registry %[3]s --in %[4]s --out scores.csv
+  curl -s -H 'Content-Type: application/json' -d @%[2]s %[1]s/v1/models/%[6]s/score
+  propensity score %[6]s --registry %[3]s --in %[4]s --out scores.csv
   propensity models list --registry %[3]s
 
 With your own data, a table with a row per account and a column of what happened:
   propensity train churn --data your.csv --id account_id --label churned=true
 A real one to start with (IBM's telco table of fictional customers): %[5]s
   propensity train telco --data %[5]s --id customerID --label Churn=Yes`,
-		url, filepath.Join(dir, "request.json"), a.registry, filepath.Join(dir, "churn.csv"), filepath.Join(dir, "telco.csv"))
+		url, filepath.Join(dir, "request.json"), a.registry, filepath.Join(dir, "churn.csv"), filepath.Join(dir, "telco.csv"), name)
 	return nil
+}
+
+// scoring is how to name a model that is to score: by itself if it has a champion,
+// else, where the gate refused it, by its newest version.
+func (a *app) scoring(name string) (string, error) {
+	_, err := a.open().Resolve(registry.Ref{Name: name, Alias: registry.Champion})
+	if !errors.Is(err, registry.ErrNotFound) {
+		return name, err
+	}
+	versions, err := a.open().Versions(name)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s@%d", name, versions[len(versions)-1].Number), nil
 }
 
 // awaitReady waits until the server has loaded every champion.

@@ -94,17 +94,23 @@ type stage struct {
 	bar           *mpb.Bar
 	start, spoken time.Time
 	ended         bool
+	endless       bool // counts towards no total
 }
 
 const speakEvery = 10 * time.Second
 
 // progress starts a display; wait lets the last bars be drawn.
 func (a *app) progress() (tick func(name string, done, total int), wait func()) {
+	s := a.stages()
+	return s.tick, s.wait
+}
+
+func (a *app) stages() *stages {
 	s := &stages{out: a.stderr, silent: a.quiet, open: map[string]*stage{}}
 	if f, ok := a.stderr.(*os.File); ok && !a.quiet && term.IsTerminal(int(f.Fd())) {
 		s.bars = mpb.New(mpb.WithOutput(f), mpb.WithWidth(40), mpb.WithAutoRefresh())
 	}
-	return s.tick, s.wait
+	return s
 }
 
 func (s *stages) tick(name string, done, total int) {
@@ -143,13 +149,43 @@ func (s *stages) tick(name string, done, total int) {
 	}
 }
 
+// count tells how many rows a stage has done whose end is not known.
+func (s *stages) count(name string, rows int) {
+	if s.silent {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	st := s.open[name]
+	if st == nil {
+		st = &stage{start: now, spoken: now, endless: true}
+		if s.bars != nil {
+			st.bar = s.bars.AddSpinner(0,
+				mpb.PrependDecorators(decor.Name(name, decor.WCSyncSpaceR)),
+				mpb.AppendDecorators(decor.CurrentNoUnit("%d rows "), decor.Elapsed(decor.ET_STYLE_GO)))
+		}
+		s.open[name] = st
+	}
+	switch {
+	case st.bar != nil:
+		st.bar.SetCurrent(int64(rows))
+	case now.Sub(st.spoken) >= speakEvery:
+		st.spoken = now
+		fmt.Fprintf(s.out, "%s: %d rows\n", name, rows)
+	}
+}
+
 func (s *stages) wait() {
 	if s.bars == nil {
 		return
 	}
 	s.mu.Lock()
 	for _, st := range s.open {
-		if !st.ended {
+		switch {
+		case st.endless:
+			st.bar.SetTotal(-1, true) // what was counted is all
+		case !st.ended:
 			st.bar.Abort(false) // a stage that failed
 		}
 	}

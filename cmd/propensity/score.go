@@ -79,9 +79,9 @@ func (a *app) score(ctx context.Context, name string, o scoreOptions) error {
 		return err
 	}
 	o.Model, o.Version = ref.Name, ref.Version
-	tick, wait := a.progress()
-	defer wait()
-	read := datasets.ReadOptions{Format: inFormat, Kinds: stream.Kinds(scorer, o.Options), Missing: o.missing, Progress: bytesTick(tick)}
+	display := a.stages()
+	defer display.wait()
+	read := datasets.ReadOptions{Format: inFormat, Kinds: stream.Kinds(scorer, o.Options), Missing: o.missing, Progress: bytesTick(display.tick)}
 	in, err := a.source(ctx, o.in, read)
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func (a *app) score(ctx context.Context, name string, o scoreOptions) error {
 	if err != nil {
 		return err
 	}
-	sum, err := stream.Run(ctx, scorer, in, out, o.Options, nil)
+	sum, err := stream.Run(ctx, scorer, in, out, o.Options, func(rows int) { display.count("score", rows) })
 	if err != nil {
 		out.Abort()
 		return inFile(o.in, err)
@@ -99,7 +99,10 @@ func (a *app) score(ctx context.Context, name string, o scoreOptions) error {
 	if err := out.Commit(); err != nil {
 		return err
 	}
-	wait()
+	display.wait()
+	if a.json && o.out != "-" {
+		return a.printJSON(summary{ref.Name, ref.Version, sum})
+	}
 	a.showSummary(ref, sum)
 	return nil
 }
@@ -149,6 +152,13 @@ func (a *app) sink(path string, f datasets.Format) (*datasets.Writer, error) {
 func isDir(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
+}
+
+// summary is what --json prints about a run whose scores went to a file.
+type summary struct {
+	Model   string `json:"model"`
+	Version int    `json:"version"`
+	*stream.Summary
 }
 
 // showSummary tells people what was done; the result itself is the file.

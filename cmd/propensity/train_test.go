@@ -301,7 +301,7 @@ func TestRegistryThatCannotBe(t *testing.T) {
 		mentions(t, must(t, exitUsage, append(args, "--registry", "a-file")...).err, "--registry a-file is a file; name a directory")
 	}
 	if os.Geteuid() == 0 {
-		t.Skip("root may write to a read-only directory")
+		return // root may write anywhere; the registry's own test does this as another user
 	}
 	if err := os.Mkdir("locked", 0o555); err != nil {
 		t.Fatal(err)
