@@ -165,20 +165,23 @@ func (a *Artifact) Files() (Files, error) {
 	if err != nil {
 		return nil, err
 	}
-	replay, err := s.makeReplay()
-	if err != nil {
-		return nil, err
-	}
 	f := Files{SpecFile: a.Spec, CardFile: a.Card}
-	for name, t := range map[string]*datasets.Table{ModelFile: model, BaselineFile: rankingTable(a.Ranking), ReplayFile: replay} {
-		if f[name], err = datasets.MarshalIPC(t); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-	}
 	for name, v := range map[string]any{EncoderFile: a.Encoder, CalibrationFile: a.Calibration, MetricsFile: a.Metrics} {
 		if f[name], err = marshalIndent(v); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
+	}
+	for name, t := range map[string]*datasets.Table{ModelFile: model, BaselineFile: rankingTable(a.Ranking)} {
+		if f[name], err = datasets.MarshalIPC(t); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	replay, err := s.makeReplay(f.parts())
+	if err != nil {
+		return nil, err
+	}
+	if f[ReplayFile], err = datasets.MarshalIPC(replay); err != nil {
+		return nil, fmt.Errorf("%s: %w", ReplayFile, err)
 	}
 	m := &a.Manifest
 	m.Format, m.Kind, m.Files = Format, kindOf(a.Model), nil
@@ -191,6 +194,18 @@ func (a *Artifact) Files() (Files, error) {
 	}
 	f[ManifestFile], err = marshalIndent(m)
 	return f, err
+}
+
+// parts hashes what scores: the encoder, the model, the calibration and the
+// baseline, each by its name, size and bytes. The replay rows hold it, so that they
+// answer for these very parts whatever a manifest says.
+func (f Files) parts() string {
+	h := sha256.New()
+	for _, name := range []string{EncoderFile, ModelFile, CalibrationFile, BaselineFile} {
+		fmt.Fprintf(h, "%s %d\n", name, len(f[name]))
+		h.Write(f[name]) //nolint:errcheck // a hash never fails
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Hash identifies the artifact: SHA-256, in hex, over the manifest and through

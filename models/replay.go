@@ -12,6 +12,7 @@ import (
 // The columns of replay.arrow: what a row must score, then "row/NAME" for each
 // column of the encoder, which cannot clash with them.
 const (
+	replayParts       = "expected/parts" // Files.parts, the same in every row
 	replayMoment      = "expected/moment"
 	replayRaw         = "expected/raw"
 	replayBase        = "expected/base"
@@ -31,9 +32,12 @@ const (
 
 // makeReplay makes rows out of the encoder's ranges, never out of customers'
 // rows, with every state of a value among them, and the scores they get.
-func (s *Scorer) makeReplay() (*datasets.Table, error) {
+func (s *Scorer) makeReplay(parts string) (*datasets.Table, error) {
 	e := s.artifact.Encoder
-	t := &datasets.Table{Columns: []datasets.Column{{Name: replayMoment, Kind: datasets.Time}}}
+	t := &datasets.Table{Columns: []datasets.Column{
+		{Name: replayParts, Kind: datasets.Text, Codes: make([]int32, replayRows), Values: []string{parts}},
+		{Name: replayMoment, Kind: datasets.Time},
+	}}
 	for _, name := range []string{replayRaw, replayBase, replayProbability, replayExplained} {
 		t.Columns = append(t.Columns, datasets.Column{Name: name, Kind: datasets.Number})
 	}
@@ -51,9 +55,9 @@ func (s *Scorer) makeReplay() (*datasets.Table, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.Columns[0].Times = append(t.Columns[0].Times, replayInstant)
+		t.Columns[1].Times = append(t.Columns[1].Times, replayInstant)
 		for k, x := range got {
-			t.Columns[1+k].Numbers = append(t.Columns[1+k].Numbers, x)
+			t.Columns[2+k].Numbers = append(t.Columns[2+k].Numbers, x)
 		}
 	}
 	return t, nil
@@ -138,8 +142,9 @@ func unseenText(c *features.Column) string {
 	return text
 }
 
-// replay scores the replay rows again and compares.
-func (s *Scorer) replay(b []byte) error {
+// replay scores the replay rows again and compares; parts are those of the files
+// that the scorer was made from.
+func (s *Scorer) replay(b []byte, parts string) error {
 	t, err := datasets.UnmarshalIPC(b)
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrDamaged, ReplayFile, err)
@@ -148,9 +153,12 @@ func (s *Scorer) replay(b []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrDamaged, ReplayFile, err)
 	}
-	moments, expected, cells := columns[0], columns[1:5], columns[5:]
+	made, moments, expected, cells := columns[0], columns[1], columns[2:6], columns[6:]
 	row := make([]datasets.Value, len(cells))
 	for i := range t.Rows() {
+		if made.At(i).Text != parts {
+			return fmt.Errorf("%w: row %d was made for another encoder, model, calibration or baseline", ErrReplay, i)
+		}
 		for j := range row {
 			row[j] = cells[j].At(i)
 		}
@@ -169,8 +177,8 @@ func (s *Scorer) replay(b []byte) error {
 }
 
 func (s *Scorer) replayColumns(t *datasets.Table) ([]*datasets.Column, error) {
-	names := []string{replayMoment, replayRaw, replayBase, replayProbability, replayExplained}
-	kinds := []datasets.Kind{datasets.Time, datasets.Number, datasets.Number, datasets.Number, datasets.Number}
+	names := []string{replayParts, replayMoment, replayRaw, replayBase, replayProbability, replayExplained}
+	kinds := []datasets.Kind{datasets.Text, datasets.Time, datasets.Number, datasets.Number, datasets.Number, datasets.Number}
 	for j := range s.artifact.Encoder.Columns {
 		c := &s.artifact.Encoder.Columns[j]
 		names, kinds = append(names, replayPrefix+c.Name), append(kinds, c.Kind)

@@ -44,7 +44,7 @@ func NewScorer(f Files) (*Scorer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, s.replay(f[ReplayFile])
+	return s, s.replay(f[ReplayFile], f.parts())
 }
 
 func newScorer(a *Artifact) (*Scorer, error) {
