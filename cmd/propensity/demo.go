@@ -135,7 +135,7 @@ func (a *app) tryOut(ctx context.Context, url string, t *datasets.Table, over bo
 	if err := os.WriteFile(filepath.Join(dir, "request.json"), body, 0o644); err != nil {
 		return err
 	}
-	a.print("\nTry it yourself:")
+	a.print("\nTry it yourself (propensity is this program: go build -o propensity ./cmd/propensity):")
 	if over { // the server of this run is gone when the reader gets here
 		url = "http://127.0.0.1:8080"
 		a.print("  propensity serve --registry %s", a.registry)

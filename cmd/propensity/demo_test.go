@@ -41,7 +41,7 @@ func TestDemo(t *testing.T) {
 	if err := a.demo(context.Background(), sample.Options{Accounts: 3000, Seed: 1}, "demo", "127.0.0.1:0", true); err != nil {
 		t.Fatalf("%v\n%s%s", err, out.String(), stderr.String())
 	}
-	mentions(t, out.String(), "3000 accounts", "conversion: is converted = true?", "churn@1", "upsell@1", `"probability": 0.`, `"reasons": [`, "Try it yourself:")
+	mentions(t, out.String(), "3000 accounts", "conversion: is converted = true?", "churn@1", "upsell@1", `"probability": 0.`, `"reasons": [`, "Try it yourself")
 	if got := left(t, "demo"); !slices.Equal(got, demoFiles) {
 		t.Errorf("left %q", got)
 	}
@@ -94,7 +94,7 @@ func TestDemoCommand(t *testing.T) {
 	}
 	inFolder(t)
 	s := must(t, exitDone, "demo", "--no-serve", "--out", "out")
-	mentions(t, s.out, "8000 accounts", "conversion@1 is champion", "churn@1 is champion", "upsell@1 is champion", "Try it yourself:")
+	mentions(t, s.out, "8000 accounts", "conversion@1 is champion", "churn@1 is champion", "upsell@1 is champion", "Try it yourself")
 	write(t, "a-file", "")
 	mentions(t, must(t, exitFailed, "demo", "--no-serve", "--out", "a-file").err, "a-file", "not a directory")
 }
