@@ -89,7 +89,7 @@ Exit code 3: the version was published, but a gate refused it the champion alias
 // tableFlags refuses flags that only count with --data: they would be ignored.
 func tableFlags(c *cobra.Command) error {
 	var given []string
-	for _, name := range []string{"id", "label", "time", "horizon", "value", "drop", "types", "missing", "split", "holdout", "learner", "refit", "rebands", "bands"} {
+	for _, name := range []string{"id", "label", "time", "horizon", "value", "drop", "types", "missing", "split", "holdout", "learner", "refit", "surrogate", "rebands", "bands"} {
 		if c.Flags().Changed(name) {
 			given = append(given, "--"+name)
 		}
