@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"regexp"
 	"slices"
 
 	"propensity/datasets"
@@ -65,8 +66,29 @@ func unusable(col *datasets.Column, moments []int64) string {
 		return "it is text, kept letter by letter"
 	case col.Kind == datasets.Time && moments == nil:
 		return "it is a time, and without a moment (--time) a time says nothing that lasts"
+	case numbered(col):
+		return fmt.Sprintf("it looks like an id: by its name, and %d different whole numbers in as many rows", col.Len())
 	}
 	return ""
+}
+
+// idName matches the names of ids that are numbers: customer_id, leadNo, Lead Number.
+var idName = regexp.MustCompile(`(?i:(^|[^a-z])(id|uid|no|nr|num|number|key|index))$|[a-z](Id|ID|No|Nr|Key)$`)
+
+// numbered says that a number column counts or names the rows. An id that has no
+// such name cannot be told from a measure whose values all differ.
+func numbered(col *datasets.Column) bool {
+	if col.Kind != datasets.Number || col.Len() < idRows || !idName.MatchString(col.Name) {
+		return false
+	}
+	seen := make(map[float64]bool, col.Len())
+	for _, x := range col.Numbers {
+		if x != math.Trunc(x) || seen[x] { // NaN is not equal to itself
+			return false
+		}
+		seen[x] = true
+	}
+	return true
 }
 
 // idRows is the least number of rows from which a column of nothing but

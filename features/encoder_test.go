@@ -18,6 +18,38 @@ import (
 	"propensity/features"
 )
 
+// A number is an id only if its name says so and every row has another whole one.
+func TestNumberedRows(t *testing.T) {
+	const rows = 60
+	distinct := func(i int) float64 { return float64(660737 - 9*(i*37%rows)) }
+	for _, c := range []struct {
+		name string
+		n    int
+		f    func(i int) float64
+		id   bool
+	}{
+		{"Lead Number", rows, distinct, true}, {"customer_id", rows, distinct, true}, {"accountId", rows, distinct, true},
+		{"ID", rows, distinct, true}, {"invoice-no", rows, distinct, true},
+		{"paid", rows, distinct, false}, {"revenue", rows, distinct, false}, {"piano", rows, distinct, false}, {"monkey", rows, distinct, false},
+		{"Lead Number", 40, distinct, false}, // too few to tell
+		{"region_id", rows, func(i int) float64 { return float64(i % 7) }, false},
+		{"index", rows, func(i int) float64 { return float64(i) + 0.5 }, false},
+		{"customer_id", rows, func(i int) float64 { return []float64{nan, float64(i)}[min(i, 1)] }, false},
+	} {
+		col := datasets.Column{Name: c.name, Kind: datasets.Number}
+		for i := range c.n {
+			col.Numbers = append(col.Numbers, c.f(i))
+		}
+		_, left, err := features.FitEncoder(&datasets.Table{Columns: []datasets.Column{col}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(left) == 1 && strings.Contains(left[0].Reason, "60 different whole numbers"); got != c.id || len(left) == 1 != c.id {
+			t.Errorf("%s: left out %v", c.name, left)
+		}
+	}
+}
+
 func TestLeftOut(t *testing.T) {
 	const rows = 60
 	var ids, few []string
