@@ -66,10 +66,7 @@ func CrossValidate(ctx context.Context, t *datasets.Table, s Spec, folds []datas
 		if !slices.Contains(s.Learners, name) {
 			continue
 		}
-		c := CrossValidation{Learner: name, Rows: len(p.label), Folds: len(folds)}
-		for _, y := range p.label {
-			c.Positives += int(y)
-		}
+		c := CrossValidation{Learner: name, Rows: len(p.label), Positives: positives(p.label), Folds: len(folds)}
 		for k, f := range folds {
 			stage := fmt.Sprintf("%s, fold %d of %d", name, k+1, len(folds))
 			if err := p.crossFold(ctx, &c, s, f, func(done, total int) { progress(stage, done, total) }); err != nil {

@@ -95,12 +95,9 @@ func (g *gate) standsAgainst(champion *Champion, p *prepared, s Spec, rows []int
 	}
 	places := placesOf(rows, unseen)
 	label, group := datasets.Take(g.m.Label, places), datasets.Take(g.m.Group, places)
-	positives := 0
-	for _, y := range label {
-		positives += int(y)
-	}
-	if len(label) < leastRows || positives < leastPositives || len(label)-positives < leastPositives {
-		return cannot(fmt.Sprintf("of the rows that judge it never learnt from only %d (%d positive); %d with %d of each are needed", len(label), positives, leastRows, leastPositives))
+	positive := positives(label)
+	if len(label) < leastRows || positive < leastPositives || len(label)-positive < leastPositives {
+		return cannot(fmt.Sprintf("of the rows that judge it never learnt from only %d (%d positive); %d with %d of each are needed", len(label), positive, leastRows, leastPositives))
 	}
 	theirs, err := p.scoreBy(champion.Scorer, unseen)
 	if err != nil {

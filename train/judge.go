@@ -88,9 +88,7 @@ func observe(from, probability []float64, m *features.Matrix) ([]models.Band, er
 		if len(label) == 0 {
 			continue
 		}
-		for _, y := range label {
-			b.Positives += int(y)
-		}
+		b.Positives = positives(label)
 		var err error
 		if b.Rate, err = evaluate.Rate(label, group); err != nil {
 			return nil, err

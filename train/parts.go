@@ -39,7 +39,7 @@ func (p *prepared) parts(s Spec) (datasets.Split, models.Split, error) {
 		err = cut.CheckLabels(p.label)
 	}
 	if err != nil {
-		return cut, about, fmt.Errorf("%w: %w (in all %d positive of %d rows, %d accounts)", ErrTable, err, p.positives(), len(p.label), p.accounts)
+		return cut, about, fmt.Errorf("%w: %w (in all %d positive of %d rows, %d accounts)", ErrTable, err, positives(p.label), len(p.label), p.accounts)
 	}
 	about.Trained, about.Judged, about.Purged = len(cut.Train), len(cut.Test), len(cut.Purged)
 	if s.Horizon > 0 {

@@ -33,45 +33,65 @@ func (r *rule) matches(x float64) bool {
 func bestRule(e *features.Encoder, m *features.Matrix) *rule {
 	var best *rule
 	lowest := math.Inf(1)
-	try := func(r rule) {
-		var rows, positives [2]float64 // others, matched
-		for i, x := range m.Columns[r.feature] {
-			k := 0
-			if r.matches(x) {
-				k = 1
-			}
-			rows[k]++
-			positives[k] += m.Label[i]
-		}
-		if rows[0] == 0 || rows[1] == 0 {
+	all := tally{float64(m.Rows()), float64(positives(m.Label))}
+	try := func(r rule, matched tally) {
+		others := tally{all.rows - matched.rows, all.positives - matched.positives}
+		if others.rows == 0 || matched.rows == 0 {
 			return
 		}
-		// Half a case of each kind keeps a pure side from the certainty of 0 or 1.
-		r.Others, r.Matched = (positives[0]+0.5)/(rows[0]+1), (positives[1]+0.5)/(rows[1]+1)
-		loss := 0.0
-		for k, p := range []float64{r.Others, r.Matched} {
-			loss -= positives[k]*math.Log(p) + (rows[k]-positives[k])*math.Log(1-p)
-		}
-		if loss < lowest {
+		r.Others, r.Matched = others.rate(), matched.rate()
+		if loss := others.loss(r.Others) + matched.loss(r.Matched); loss < lowest {
 			lowest, best = loss, &r
 		}
 	}
 	for j := range e.Columns {
 		c := &e.Columns[j]
 		if c.Kind == datasets.Category {
-			for code := range c.Levels {
-				try(rule{feature: j, code: float64(code), isCode: true})
+			for code, t := range byCode(m.Columns[j], m.Label, len(c.Levels)) {
+				try(rule{feature: j, code: float64(code), isCode: true}, t)
 			}
 			continue
 		}
 		for _, q := range deciles(m.Columns[j]) {
-			try(rule{feature: j, most: q})
+			r := rule{feature: j, most: q}
+			var t tally
+			for i, x := range m.Columns[j] {
+				if r.matches(x) {
+					t.add(m.Label[i])
+				}
+			}
+			try(r, t)
 		}
 	}
 	if best != nil {
 		best.Text = best.words(&e.Columns[best.feature])
 	}
 	return best
+}
+
+// tally counts rows and the positives among them.
+type tally struct{ rows, positives float64 }
+
+func (t *tally) add(y float64) { t.rows, t.positives = t.rows+1, t.positives+y }
+
+// rate is the share of positives; half a case of each kind keeps a pure side from
+// the certainty of 0 or 1.
+func (t tally) rate() float64 { return (t.positives + 0.5) / (t.rows + 1) }
+
+// loss is the sum of the rows' log losses at one probability.
+func (t tally) loss(p float64) float64 {
+	return -(t.positives*math.Log(p) + (t.rows-t.positives)*math.Log(1-p))
+}
+
+// byCode tallies every category in one pass, however many there are.
+func byCode(column, label []float64, levels int) []tally {
+	out := make([]tally, levels)
+	for i, x := range column {
+		if x >= 0 { // NaN is not
+			out[int(x)].add(label[i])
+		}
+	}
+	return out
 }
 
 func (r *rule) words(c *features.Column) string {

@@ -140,11 +140,7 @@ func (r *run) candidates(ctx context.Context, test []int) (*judged, error) {
 		r.metrics.Candidates = append(r.metrics.Candidates, models.Candidate{Learner: j.name, Settings: j.settings, Report: *j.report, Gain: j.gain})
 	}
 	r.metrics.Chosen, r.metrics.Calibration = winner.name, winner.choice
-	positives := 0
-	for _, y := range r.label {
-		positives += int(y)
-	}
-	r.note(trust(winner.report, positives))
+	r.note(trust(winner.report, positives(r.label)))
 	return winner, nil
 }
 
@@ -230,6 +226,15 @@ func (r *run) result(winner *judged, picture, fingerprint string) (*Result, erro
 		return nil, err
 	}
 	return &Result{Artifact: a, Files: files, Gate: r.decision}, nil
+}
+
+// positives counts the labels that are 1.
+func positives(label []float64) int {
+	n := 0
+	for _, y := range label {
+		n += int(y)
+	}
+	return n
 }
 
 func mean(xs []float64) float64 {
