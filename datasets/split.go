@@ -295,6 +295,16 @@ func RowKeys(seed uint64, accounts []string) []uint64 {
 	return keys
 }
 
+// Mix makes unrelated numbers of neighbouring ones: the finaliser of SplitMix64
+// (Steele, Lea, Flood, Fast Splittable Pseudorandom Number Generators, OOPSLA 2014)
+// after one step of its counter. It will never change, as RowKeys will not.
+func Mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
 // accountStrata lists the distinct keys, ascending: [0] those of accounts
 // without a positive row, [1] the others.
 func accountStrata(keys []uint64, label []float64) (strata [2][]uint64, err error) {

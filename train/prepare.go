@@ -264,7 +264,7 @@ func (p *prepared) refuseDuplicates(ids []string, s Spec) error {
 func contentKeys(t *datasets.Table, seed uint64) []uint64 {
 	keys := make([]uint64, t.Rows())
 	for i := range keys {
-		keys[i] = mix(seed)
+		keys[i] = datasets.Mix(seed)
 	}
 	columns := slices.Clone(t.Columns)
 	slices.SortFunc(columns, func(a, b datasets.Column) int { return strings.Compare(a.Name, b.Name) })
@@ -291,18 +291,10 @@ func contentKeys(t *datasets.Table, seed uint64) []uint64 {
 			case c.Codes[i] >= 0:
 				cell = texts[c.Codes[i]]
 			}
-			keys[i] = mix(keys[i] ^ cell)
+			keys[i] = datasets.Mix(keys[i] ^ cell)
 		}
 	}
 	return keys
-}
-
-// mix is the finaliser of SplitMix64 (Steele, Lea, Flood 2014).
-func mix(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
 }
 
 // leaveOutCopies removes columns that give the label away by themselves: few
@@ -347,12 +339,5 @@ func copies(c *datasets.Column, label []float64) bool {
 
 // data describes the table for the manifest.
 func (p *prepared) data(fingerprint string) models.Data {
-	return models.Data{Fingerprint: fingerprint, Rows: len(p.label), Positives: p.positives(), Unlabelled: p.unlabelled, Accounts: p.accounts}
-}
-
-func (p *prepared) positives() (n int) {
-	for _, y := range p.label {
-		n += int(y)
-	}
-	return n
+	return models.Data{Fingerprint: fingerprint, Rows: len(p.label), Positives: positives(p.label), Unlabelled: p.unlabelled, Accounts: p.accounts}
 }
