@@ -1,6 +1,7 @@
 package models
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"regexp"
@@ -45,28 +46,19 @@ func (s *Scorer) appendReasons(out []Reason, w *scratch, row []datasets.Value, a
 			}
 		}
 	}
-	slices.SortStableFunc(order, func(i, j int) int {
-		switch a, b := math.Abs(w.phi[i]), math.Abs(w.phi[j]); {
-		case a > b:
-			return -1
-		case a < b:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(math.Abs(w.phi[j]), math.Abs(w.phi[i])) })
 	if most >= 0 && len(order) > most {
 		order = order[:most]
 	}
 	for _, j := range order {
-		c := &s.artifact.Encoder.Columns[j]
-		value := row[j]
-		if c.Kind == datasets.Time && !value.Missing() {
+		p, value := &s.phrases[j], row[j]
+		if p.kind == datasets.Time && !value.Missing() {
 			value = datasets.Value{Kind: datasets.Number, Number: w.x[j]}
 		}
 		out = append(out, Reason{
-			Feature: c.Name, Value: value, Typical: c.Typical(),
+			Feature: s.artifact.Encoder.Columns[j].Name, Value: value, Typical: p.typical,
 			Points: 100*w.phi[j]*perUnit + 0, LogOdds: w.phi[j], // -0 + 0 is 0: files and JSON spell it alike
-			Text: sentence(c, value, w.states[j]),
+			Text: p.sentence(value, w.states[j]),
 		})
 	}
 	if out == nil {
@@ -78,32 +70,46 @@ func (s *Scorer) appendReasons(out []Reason, w *scratch, row []datasets.Value, a
 // windowed is a name such as logins_28d: what was counted, over how long.
 var windowed = regexp.MustCompile(`^(.+)_(\d+)(d|h|mo)$`)
 
-// sentence puts a feature's value into plain words beside a typical one.
-func sentence(c *features.Column, value datasets.Value, state features.State) string {
-	name := strings.ReplaceAll(c.Name, "_", " ")
-	typical := c.Typical()
-	switch state {
-	case features.Missing:
-		return fmt.Sprintf("%s is missing (typical: %s)", name, words(typical))
-	case features.Unseen:
-		return fmt.Sprintf("%s is %s, never seen in training (typical: %s)", name, words(value), words(typical))
-	case features.Empty:
-		return fmt.Sprintf("%s is empty (typical: %s)", name, words(typical))
-	}
-	if c.Kind == datasets.Time {
-		if value.Number < 0 {
-			return fmt.Sprintf("%s is %s days ahead (typical: %s)", name, short(-value.Number), daysBefore(typical.Number))
-		}
-		return fmt.Sprintf("%s was %s days before (typical: %s)", name, words(value), daysBefore(typical.Number))
-	}
+// phrase is what the sentences about a feature are made of, the same for every row.
+type phrase struct {
+	kind    datasets.Kind
+	name    string         // in words
+	counted string         // of a name such as logins_28d: "logins in 28 days"
+	typical datasets.Value // and in words:
+	usual   string
+}
+
+func newPhrase(c *features.Column) phrase {
+	p := phrase{kind: c.Kind, name: strings.ReplaceAll(c.Name, "_", " "), typical: c.Typical()}
+	p.usual = words(p.typical)
 	if m := windowed.FindStringSubmatch(c.Name); m != nil && c.Kind == datasets.Number {
 		unit := map[string]string{"d": "days", "h": "hours", "mo": "months"}[m[3]]
-		return fmt.Sprintf("%s %s in %s %s (typical: %s)", words(value), strings.ReplaceAll(m[1], "_", " "), m[2], unit, words(typical))
+		p.counted = fmt.Sprintf("%s in %s %s", strings.ReplaceAll(m[1], "_", " "), m[2], unit)
 	}
-	if value == typical {
-		return fmt.Sprintf("%s is %s, as is typical", name, words(value))
+	return p
+}
+
+// sentence puts a feature's value into plain words beside a typical one.
+func (p *phrase) sentence(value datasets.Value, state features.State) string {
+	switch state {
+	case features.Missing:
+		return fmt.Sprintf("%s is missing (typical: %s)", p.name, p.usual)
+	case features.Unseen:
+		return fmt.Sprintf("%s is %s, never seen in training (typical: %s)", p.name, words(value), p.usual)
+	case features.Empty:
+		return fmt.Sprintf("%s is empty (typical: %s)", p.name, p.usual)
 	}
-	return fmt.Sprintf("%s is %s (typical: %s)", name, words(value), words(typical))
+	switch {
+	case p.kind == datasets.Time && value.Number < 0:
+		return fmt.Sprintf("%s is %s days ahead (typical: %s)", p.name, short(-value.Number), daysBefore(p.typical.Number))
+	case p.kind == datasets.Time:
+		return fmt.Sprintf("%s was %s days before (typical: %s)", p.name, words(value), daysBefore(p.typical.Number))
+	case p.counted != "":
+		return fmt.Sprintf("%s %s (typical: %s)", words(value), p.counted, p.usual)
+	case value == p.typical:
+		return fmt.Sprintf("%s is %s, as is typical", p.name, words(value))
+	}
+	return fmt.Sprintf("%s is %s (typical: %s)", p.name, words(value), p.usual)
 }
 
 // daysBefore spells a typical time so that one ahead of the moment is not taken

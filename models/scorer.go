@@ -23,6 +23,7 @@ type Scorer struct {
 	artifact   *Artifact
 	importance []float64 // share per feature, sums to 1 (or all 0)
 	base       float64   // what every explanation starts from
+	phrases    []phrase  // by column
 	scratch    sync.Pool // *scratch
 }
 
@@ -58,6 +59,9 @@ func newScorer(a *Artifact) (*Scorer, error) {
 	}
 	s.scratch.New = func() any {
 		return &scratch{make([]float64, n), make([]float64, n), make([]features.State, n), make([]int, n)}
+	}
+	for j := range a.Encoder.Columns {
+		s.phrases = append(s.phrases, newPhrase(&a.Encoder.Columns[j]))
 	}
 	s.base = a.Model.Explain(make([]float64, n), make([]float64, n))
 	return s, nil
