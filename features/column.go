@@ -109,6 +109,7 @@ func (c *Column) Encode(v datasets.Value, moment int64) (float64, State, error) 
 const microsPerDay = 24 * 60 * 60 * 1e6
 
 func (c *Column) ranged(x float64) (float64, State, error) {
+	x += 0 // -0 + 0 is 0: sorting would leave the two in the order of the rows
 	if x < c.Min || x > c.Max {
 		return x, OutOfRange, nil
 	}

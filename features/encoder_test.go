@@ -151,6 +151,25 @@ func TestOrderOfRowsDoesNotCount(t *testing.T) {
 	})
 }
 
+// 0 and -0 are equal, so sorting keeps them as they come: one of them it must be.
+func TestZeroHasNoSign(t *testing.T) {
+	zero := math.Copysign(0, -1)
+	e, _, err := features.FitEncoder(&datasets.Table{Columns: []datasets.Column{numbers("n", 1, zero, 0, zero)}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &e.Columns[0]
+	x, _, err := c.Encode(datasets.Value{Kind: datasets.Number, Number: zero}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []float64{c.Min, c.Median, x} {
+		if v != 0 || math.Signbit(v) {
+			t.Errorf("min %v, median %v, encoded %v, want 0 without a sign", c.Min, c.Median, x)
+		}
+	}
+}
+
 func pick[T any](xs []T, order []int) []T {
 	out := make([]T, len(order))
 	for k, i := range order {
