@@ -95,7 +95,7 @@ func (p *prepared) crossFold(ctx context.Context, c *CrossValidation, s Spec, f 
 		return wrapTable(err)
 	}
 	start := time.Now()
-	fit, err := fitLearner(ctx, c.Learner, e, inner, s.Seed, tick)
+	fit, err := fitLearner(ctx, c.Learner, e, inner, s, tick)
 	if err != nil {
 		return err
 	}

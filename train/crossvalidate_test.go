@@ -41,7 +41,7 @@ func TestCrossValidate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fit, err := fitLearner(context.Background(), "logistic", e, inner, s.Seed, func(int, int) {})
+		fit, err := fitLearner(context.Background(), "logistic", e, inner, s, func(int, int) {})
 		if err != nil {
 			t.Fatal(err)
 		}

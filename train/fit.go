@@ -55,9 +55,9 @@ func (p *prepared) encodeRows(encoder *features.Encoder, rows []int) (features.M
 
 // fitLearner settles a learner by the folds, fits it on all the rows of the
 // matrix and chooses its calibrator from the out-of-fold scores.
-func fitLearner(ctx context.Context, name string, e *encoded, folds []datasets.Fold, seed uint64, tick func(done, total int)) (*fitted, error) {
+func fitLearner(ctx context.Context, name string, e *encoded, folds []datasets.Fold, spec Spec, tick func(done, total int)) (*fitted, error) {
 	fail := func(err error) (*fitted, error) { return nil, fmt.Errorf("%s: %w", name, err) }
-	s, err := settle(ctx, name, &e.matrix, folds, seed, tick)
+	s, err := settle(ctx, name, &e.matrix, folds, spec, tick)
 	if err != nil {
 		return fail(err)
 	}
@@ -66,7 +66,7 @@ func fitLearner(ctx context.Context, name string, e *encoded, folds []datasets.F
 		return fail(err)
 	}
 	scored := finite(s.raw)
-	f.calibration, f.choice, err = fitCalibration(datasets.Take(s.raw, scored), datasets.Take(e.matrix.Label, scored), datasets.Take(e.matrix.Group, scored), seed)
+	f.calibration, f.choice, err = fitCalibration(datasets.Take(s.raw, scored), datasets.Take(e.matrix.Label, scored), datasets.Take(e.matrix.Group, scored), spec.Seed)
 	if err != nil {
 		return fail(err)
 	}

@@ -51,7 +51,7 @@ func TestFitLearner(t *testing.T) {
 	}
 	for _, name := range LearnerNames() {
 		last := 0
-		f, err := fitLearner(context.Background(), name, e, folds, 1, func(done, total int) {
+		f, err := fitLearner(context.Background(), name, e, folds, s, func(done, total int) {
 			if done > total || total < 1 {
 				t.Errorf("%s: %d of %d", name, done, total)
 			}
@@ -74,7 +74,7 @@ func TestFitLearner(t *testing.T) {
 			t.Errorf("%s: the out-of-fold scores are those of the last model", name)
 		}
 	}
-	if _, err := fitLearner(context.Background(), "magic", e, folds, 1, func(int, int) {}); err == nil || !strings.Contains(err.Error(), `"magic"`) {
+	if _, err := fitLearner(context.Background(), "magic", e, folds, s, func(int, int) {}); err == nil || !strings.Contains(err.Error(), `"magic"`) {
 		t.Error(err)
 	}
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -34,6 +35,14 @@ func (b Boosting) Fit(ctx context.Context, train, valid features.Matrix) (models
 	return r.Model, nil
 }
 
+// options are the learner's own where nothing was given by hand.
+func (b BoostingSettings) options(seed uint64) gbdt.Options {
+	o := gbdt.Defaults()
+	o.Trees, o.Leaves, o.Rate = cmp.Or(b.Trees, o.Trees), cmp.Or(b.Leaves, o.Leaves), cmp.Or(b.Rate, o.Rate)
+	o.Seed = seed
+	return o
+}
+
 // CART is golearn's classification tree on a sample (package golearn): small,
 // readable, a challenger on request.
 type CART struct{ Options golearn.Options }
@@ -56,22 +65,24 @@ type settled struct {
 }
 
 // settle chooses a learner's settings by the folds.
-func settle(ctx context.Context, name string, m *features.Matrix, folds []datasets.Fold, seed uint64, tick func(done, total int)) (settled, error) {
+func settle(ctx context.Context, name string, m *features.Matrix, folds []datasets.Fold, s Spec, tick func(done, total int)) (settled, error) {
 	switch name {
-	case "boosting":
-		o := gbdt.Defaults()
-		o.Seed = seed
-		o, raw, err := gbdt.CrossFit(ctx, m, folds, o, tick)
-		if err != nil {
-			return settled{}, err
+	case boosting:
+		var raw []float64
+		var err error
+		o := s.Boosting.options(s.Seed)
+		if s.Boosting.Trees > 0 {
+			raw, err = outOfFold(ctx, Boosting{Options: o}, m, folds, tick)
+		} else {
+			o, raw, err = gbdt.CrossFit(ctx, m, folds, o, tick)
 		}
-		return settled{Boosting{o, tick}, map[string]float64{"trees": float64(o.Trees), "leaves": float64(o.Leaves), "rate": o.Rate}, raw}, nil
-	case "logistic":
+		return settled{Boosting{o, tick}, map[string]float64{"trees": float64(o.Trees), "leaves": float64(o.Leaves), "rate": o.Rate}, raw}, err
+	case logistic:
 		l := Logistic{L2: 1}
 		raw, err := outOfFold(ctx, l, m, folds, tick)
 		return settled{l, map[string]float64{"l2": l.L2}, raw}, err
-	case "cart":
-		l := CART{golearn.Defaults(seed)}
+	case cart:
+		l := CART{golearn.Defaults(s.Seed)}
 		raw, err := outOfFold(ctx, l, m, folds, tick)
 		return settled{l, map[string]float64{"depth": float64(l.Options.Depth), "rows": float64(l.Options.Rows)}, raw}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"propensity/datasets"
 	"propensity/features"
 	"propensity/models"
+	"propensity/models/tree"
 )
 
 // spy is a learner whose model scores a row by how often it was learnt from.
@@ -61,7 +62,47 @@ func TestOutOfFold(t *testing.T) {
 }
 
 func TestSettleUnknown(t *testing.T) {
-	if _, err := settle(context.Background(), "magic", &features.Matrix{}, nil, 1, nil); !errors.Is(err, ErrSpec) {
+	if _, err := settle(context.Background(), "magic", &features.Matrix{}, nil, Spec{}, nil); !errors.Is(err, ErrSpec) {
 		t.Error(err)
+	}
+}
+
+// Trees given by hand are the trees that are grown; otherwise held-out rows say
+// how many. Leaves and rate hold either way.
+func TestBoostingByHand(t *testing.T) {
+	p, s := prepared1(t, known(900, 5), Spec{ID: "who"})
+	all := make([]int, len(p.label))
+	for i := range all {
+		all[i] = i
+	}
+	e, err := p.encode(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folds := datasets.FoldsOf(datasets.FoldsRule(p.label, 3), 3)
+	for _, c := range []struct {
+		set   BoostingSettings
+		trees func(n int) bool
+	}{
+		{BoostingSettings{Trees: 7, Leaves: 3, Rate: 0.5}, func(n int) bool { return n == 7 }},
+		{BoostingSettings{Leaves: 3, Rate: 0.5}, func(n int) bool { return n > 0 && n < 500 }},
+	} {
+		s.Boosting = c.set
+		f, err := fitLearner(context.Background(), boosting, e, folds, s, func(int, int) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := f.model.(*tree.Ensemble)
+		if !c.trees(m.Trees()) || float64(m.Trees()) != f.settings["trees"] || f.settings["leaves"] != 3 || f.settings["rate"] != 0.5 {
+			t.Errorf("%+v: %d trees, settings %v", c.set, m.Trees(), f.settings)
+		}
+		for k := range m.Trees() {
+			if nodes := m.Tree(k); len(nodes) > 5 {
+				t.Errorf("%+v: tree %d has %d nodes", c.set, k, len(nodes))
+			}
+		}
+		if len(finite(f.raw)) != 900 {
+			t.Errorf("%+v: %d rows scored out of fold", c.set, len(finite(f.raw)))
+		}
 	}
 }

@@ -23,6 +23,7 @@ models:
     split: order
     holdout: 0.3
     learners: [boosting]
+    boosting: {trees: 200, leaves: 31, rate: 0.1}
     refit: true
     bands: [0.5, 0.1, 0]
   "alpha":
@@ -38,7 +39,7 @@ models:
 		{Data: "z.csv", Missing: []string{"-", ""}, Spec: Spec{
 			Name: "zeta", ID: "account_id", Time: "moment", Label: "churned", Horizon: 90, Value: "mrr", Drop: []string{"notes"},
 			Types: map[string]datasets.Kind{"zip": datasets.Category}, Split: SplitOrder, Holdout: 0.3, Learners: []string{"boosting"},
-			Refit: true, Bands: []float64{0.5, 0.1, 0}}},
+			Boosting: BoostingSettings{Trees: 200, Leaves: 31, Rate: 0.1}, Refit: true, Bands: []float64{0.5, 0.1, 0}}},
 		{Data: "a.parquet", Spec: Spec{Name: "alpha", ID: "other", Label: "converted", Positive: "Yes"}},
 		{Data: "m.csv", Spec: Spec{Name: "mid", ID: "account_id", Label: "y", Positive: "1"}},
 	}

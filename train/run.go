@@ -118,7 +118,7 @@ func (r *run) candidates(ctx context.Context, test []int) (*judged, error) {
 		if !slices.Contains(r.Learners, name) {
 			continue
 		}
-		f, err := fitLearner(ctx, name, r.encoded, r.folds, r.Seed, func(done, total int) { r.progress(name, done, total) })
+		f, err := fitLearner(ctx, name, r.encoded, r.folds, r.Spec, func(done, total int) { r.progress(name, done, total) })
 		if err != nil {
 			return nil, err
 		}

@@ -50,6 +50,8 @@ type Spec struct {
 	Holdout float64 `yaml:"holdout,omitempty"`
 	// Learners to try, simplest first. Default: logistic, boosting.
 	Learners []string `yaml:"learners,omitempty"`
+	// Boosting sets the learner boosting by hand.
+	Boosting BoostingSettings `yaml:"boosting,omitempty"`
 	// Refit fits the winner again on all rows, settings fixed, after it was judged.
 	Refit bool `yaml:"refit,omitempty"`
 	// Bands are the probabilities from which bands A, B, C ... start, falling; the
@@ -63,6 +65,36 @@ type Spec struct {
 	Seed      uint64 `yaml:"seed"`
 }
 
+// BoostingSettings are settings of the learner boosting given by hand; one that
+// is 0 is left to the learner.
+type BoostingSettings struct {
+	// Trees fixes the number of rounds: none are stopped early.
+	Trees int `yaml:"trees,omitempty"`
+	// Leaves are the most that a tree has.
+	Leaves int `yaml:"leaves,omitempty"`
+	// Rate is the share of each tree's step that is taken, above 0, to 1.
+	Rate float64 `yaml:"rate,omitempty"`
+}
+
+// The most that may be asked for by hand: more is a slip of the pen.
+const (
+	mostTrees  = 100_000
+	mostLeaves = 10_000
+)
+
+func (b BoostingSettings) faults() (faults []string) {
+	if b.Trees < 0 || b.Trees > mostTrees {
+		faults = append(faults, fmt.Sprintf("boosting: trees %d is not between 1 and %d", b.Trees, mostTrees))
+	}
+	if b.Leaves != 0 && (b.Leaves < 2 || b.Leaves > mostLeaves) {
+		faults = append(faults, fmt.Sprintf("boosting: leaves %d is not between 2 and %d", b.Leaves, mostLeaves))
+	}
+	if b.Rate != 0 && !(b.Rate > 0 && b.Rate <= 1) {
+		faults = append(faults, fmt.Sprintf("boosting: rate %v is not above 0 and at most 1", b.Rate))
+	}
+	return faults
+}
+
 // Kinds of split.
 const (
 	SplitTime  = "time"
@@ -70,8 +102,15 @@ const (
 	SplitGroup = "group"
 )
 
+// Names of the learners.
+const (
+	logistic = "logistic"
+	cart     = "cart"
+	boosting = "boosting"
+)
+
 // LearnerNames are the learners that a spec may name, the simplest first.
-func LearnerNames() []string { return []string{"logistic", "cart", "boosting"} }
+func LearnerNames() []string { return []string{logistic, cart, boosting} }
 
 // withDefaults fills what was left out.
 func (s Spec) withDefaults() Spec {
@@ -85,7 +124,7 @@ func (s Spec) withDefaults() Spec {
 		s.Holdout = 0.2
 	}
 	if len(s.Learners) == 0 {
-		s.Learners = []string{"logistic", "boosting"}
+		s.Learners = []string{logistic, boosting}
 	}
 	return s
 }
@@ -147,6 +186,12 @@ func (s Spec) Validate() error {
 		if slices.Contains(s.Learners[:i], l) {
 			fault("learner %q is named twice", l)
 		}
+	}
+	for _, f := range s.Boosting.faults() {
+		fault("%s", f)
+	}
+	if s.Boosting != (BoostingSettings{}) && !slices.Contains(s.Learners, boosting) {
+		fault("trees, leaves and rate are of the learner boosting, which is not among %s: add it or leave them out", strings.Join(s.Learners, ", "))
 	}
 	if len(faults) > 0 {
 		return fmt.Errorf("%w: %w", ErrSpec, errors.Join(faults...))

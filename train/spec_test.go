@@ -3,6 +3,7 @@ package train
 import (
 	"bytes"
 	"maps"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -14,12 +15,14 @@ import (
 
 func TestSpecValidateListsEveryFault(t *testing.T) {
 	s := Spec{Name: "Up Sell", ID: "a", Time: "a", Value: "a", Drop: []string{"a"}, Split: "sideways", Holdout: 0.9,
-		Horizon: -1, Bands: []float64{0.5, 0.6, 0}, Learners: []string{"cart", "magic", "cart"}}
+		Horizon: -1, Bands: []float64{0.5, 0.6, 0}, Learners: []string{"cart", "magic", "cart"},
+		Boosting: BoostingSettings{Trees: -1, Leaves: 1, Rate: 1.5}}
 	err := s.Validate()
 	says(t, err, ErrSpec, `"Up Sell"`, "no label", `"a" cannot be both id and time`, `cannot be dropped`, "cannot be the value",
-		`"sideways"`, "time, order or group", "0.9", "-1", "[0.5 0.6 0]", `"magic"`, `"cart" is named twice`)
-	if n := strings.Count(err.Error(), "\n") + 1; n != 11 {
-		t.Errorf("%d lines for 11 faults:\n%v", n, err)
+		`"sideways"`, "time, order or group", "0.9", "-1", "[0.5 0.6 0]", `"magic"`, `"cart" is named twice`,
+		"trees -1", "leaves 1 is", "rate 1.5", "boosting, which is not among cart, magic, cart")
+	if n := strings.Count(err.Error(), "\n") + 1; n != 15 {
+		t.Errorf("%d lines for 15 faults:\n%v", n, err)
 	}
 	for name, s := range map[string]Spec{
 		"split time without a time":  {Name: "m", Label: "y", Split: SplitTime},
@@ -28,6 +31,9 @@ func TestSpecValidateListsEveryFault(t *testing.T) {
 		"six bands":                  {Name: "m", Label: "y", Bands: []float64{.5, .4, .3, .2, .1, 0}},
 		"label is the id":            {Name: "m", Label: "y", ID: "y"},
 		"holdout too small":          {Name: "m", Label: "y", Holdout: 0.01},
+		"too many trees":             {Name: "m", Label: "y", Boosting: BoostingSettings{Trees: 1e9}},
+		"too many leaves":            {Name: "m", Label: "y", Boosting: BoostingSettings{Leaves: 1e6}},
+		"a rate that is not one":     {Name: "m", Label: "y", Boosting: BoostingSettings{Rate: math.NaN()}},
 	} {
 		if err := s.Validate(); err == nil {
 			t.Errorf("%s: not refused", name)
@@ -69,7 +75,8 @@ func TestSpecRoundTrip(t *testing.T) {
 			Types:   rapid.MapOf(column, rapid.SampledFrom([]datasets.Kind{datasets.Number, datasets.Category, datasets.Text})).Draw(t, "types"),
 			Drop:    drop,
 			Horizon: rapid.IntRange(0, 400).Draw(t, "horizon"), Holdout: rapid.Float64Range(0.05, 0.5).Draw(t, "holdout"),
-			Refit: rapid.Bool().Draw(t, "refit"), Seed: rapid.Uint64().Draw(t, "seed"),
+			Boosting: BoostingSettings{Trees: rapid.IntRange(0, 9).Draw(t, "trees"), Rate: rapid.SampledFrom([]float64{0, 0.1, 1}).Draw(t, "rate")},
+			Refit:    rapid.Bool().Draw(t, "refit"), Seed: rapid.Uint64().Draw(t, "seed"),
 		}
 		one, err := s.YAML()
 		if err != nil {
@@ -95,7 +102,7 @@ func TestSpecRoundTrip(t *testing.T) {
 		if again, err := back.YAML(); err != nil || !bytes.Equal(one, again) {
 			t.Fatalf("%s\n%s\n%v", one, again, err)
 		}
-		if back.Positive != s.Positive || back.Seed != s.Seed || back.Holdout != s.Holdout || !maps.Equal(back.Types, s.Types) {
+		if back.Positive != s.Positive || back.Seed != s.Seed || back.Holdout != s.Holdout || back.Boosting != s.Boosting || !maps.Equal(back.Types, s.Types) {
 			t.Fatalf("%+v\n%+v", s, back)
 		}
 	})

@@ -57,6 +57,9 @@ Exit code 3: the version was published, but a gate refused it the champion alias
 			if in.spec.Holdout == 0 { // in a spec, 0 is the default
 				return fmt.Errorf("%w: --holdout 0 leaves no row to judge by", errUsage)
 			}
+			if err := settingFlags(c, &in.spec.Boosting); err != nil {
+				return err
+			}
 			in.spec.Name, in.spec.Seed = names[0], a.seed
 			var err error
 			if in.spec.Types, err = parseTypes(types); err != nil {
@@ -79,6 +82,9 @@ Exit code 3: the version was published, but a gate refused it the champion alias
 	f.StringVar(&in.spec.Split, "split", "", "`kind` of split: time, order or group (default: time with --time, else group)")
 	f.Float64Var(&in.spec.Holdout, "holdout", 0.2, "`share` of the rows that only judge")
 	f.StringSliceVar(&in.spec.Learners, "learner", nil, "`learners` to try: "+strings.Join(train.LearnerNames(), ", ")+" (default: logistic, boosting)")
+	f.IntVar(&in.spec.Boosting.Trees, "trees", 0, "fixed `number` of trees of boosting (default: as many as held-out rows support)")
+	f.IntVar(&in.spec.Boosting.Leaves, "leaves", 0, "most `leaves` of a tree of boosting (default: its own)")
+	f.Float64Var(&in.spec.Boosting.Rate, "rate", 0, "`share` of each tree's step that boosting takes, above 0, to 1 (default: its own)")
 	f.BoolVar(&in.spec.Refit, "refit", false, "publish the winner fitted again on all rows")
 	f.BoolVar(&in.spec.Surrogate, "surrogate", false, "add one small tree that imitates the winner to its card")
 	f.BoolVar(&in.spec.Rebands, "rebands", false, "cut the bands anew instead of keeping the champion's")
@@ -86,10 +92,27 @@ Exit code 3: the version was published, but a gate refused it the champion alias
 	return c
 }
 
+// settingFlags refuses a 0 that was given: in a spec it is the default.
+func settingFlags(c *cobra.Command, b *train.BoostingSettings) error {
+	var zero []string
+	for _, f := range []struct {
+		name string
+		zero bool
+	}{{"trees", b.Trees == 0}, {"leaves", b.Leaves == 0}, {"rate", b.Rate == 0}} {
+		if f.zero && c.Flags().Changed(f.name) {
+			zero = append(zero, "--"+f.name)
+		}
+	}
+	if len(zero) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s must be above 0", errUsage, strings.Join(zero, ", "))
+}
+
 // tableFlags refuses flags that only count with --data: they would be ignored.
 func tableFlags(c *cobra.Command) error {
 	var given []string
-	for _, name := range []string{"id", "label", "time", "horizon", "value", "drop", "types", "missing", "split", "holdout", "learner", "refit", "surrogate", "rebands", "bands"} {
+	for _, name := range []string{"id", "label", "time", "horizon", "value", "drop", "types", "missing", "split", "holdout", "learner", "trees", "leaves", "rate", "refit", "surrogate", "rebands", "bands"} {
 		if c.Flags().Changed(name) {
 			given = append(given, "--"+name)
 		}

@@ -392,3 +392,31 @@ func (l *listener) Write(b []byte) (int, error) {
 	}
 	return l.text.Write(b)
 }
+
+// The settings of boosting are recorded, and refused where they mean nothing.
+func TestTrainSettings(t *testing.T) {
+	inFolder(t)
+	write(t, "accounts.csv", accountsCSV(1500, 1))
+	args := []string{"train", "churn", "--data", "accounts.csv", "--id", "id", "--label", "churned=Yes", "--json"}
+	s := must(t, exitDone, append(args, "--learner", "boosting", "--trees", "30", "--leaves", "3", "--rate", "0.2")...)
+	r := decode[trained](t, s.out)
+	if got := r.Metrics.Candidates[0].Settings; got["trees"] != 30 || got["leaves"] != 3 || got["rate"] != 0.2 {
+		t.Errorf("%v", got)
+	}
+	spec, err := os.ReadFile("registry/churn/v1/spec.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if parsed, err := train.ParseSpec(spec); err != nil || parsed.Boosting != (train.BoostingSettings{Trees: 30, Leaves: 3, Rate: 0.2}) {
+		t.Errorf("%+v, %v", parsed.Boosting, err)
+	}
+	for want, more := range map[string][]string{
+		"not among logistic":                  {"--learner", "logistic", "--trees", "9"},
+		"--trees, --rate must be above 0":     {"--trees", "0", "--rate", "0"},
+		"leaves 1 is not between":             {"--leaves", "1"},
+		"rate 2 is not above 0 and at most 1": {"--rate", "2"},
+	} {
+		mentions(t, must(t, exitUsage, append(args, more...)...).err, want)
+	}
+	mentions(t, must(t, exitUsage, "train", "--trees", "9").err, "--trees only with --data")
+}
