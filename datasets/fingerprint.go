@@ -12,11 +12,20 @@ import (
 // columns in their order: the same for the same table from any file format. Notes,
 // and how a column numbers its values, do not count.
 func (t *Table) Fingerprint() string {
-	sums := make([][sha256.Size]byte, len(t.Columns))
+	sums := make([]Sum, len(t.Columns))
 	_ = inParallel(len(t.Columns), func(j int) error {
-		sums[j] = t.Columns[j].sum()
+		sums[j] = t.Columns[j].Sum()
 		return nil
 	})
+	return FingerprintOf(sums)
+}
+
+// Sum is the hash of one column.
+type Sum [sha256.Size]byte
+
+// FingerprintOf is the fingerprint of the table whose columns, in their order,
+// have these hashes.
+func FingerprintOf(sums []Sum) string {
 	h := sha256.New()
 	for _, s := range sums {
 		h.Write(s[:])
@@ -24,10 +33,10 @@ func (t *Table) Fingerprint() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// sum hashes one column: its name, kind and length; then its numbers or times,
+// Sum hashes one column: its name, kind and length; then its numbers or times,
 // eight bytes a row; or the codes of its texts, numbered by their first row and
 // four bytes a row, with the texts in that order. Lengths go before texts.
-func (c *Column) sum() (out [sha256.Size]byte) {
+func (c *Column) Sum() (out Sum) {
 	w := columnHash{h: sha256.New()}
 	w.text(c.Name)
 	w.uint64(uint64(c.Kind))

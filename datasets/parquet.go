@@ -169,28 +169,35 @@ func (p *parquetReader) take(k int, r *pqarrow.ColumnReader, b *builder, from, n
 // all reads the columns in parallel.
 func (p *parquetReader) all() (*Table, error) {
 	into := make([]*builder, len(p.cols))
-	err := inParallel(len(p.cols), func(k int) error {
-		return guarded(p.name, func() error {
-			into[k] = p.cols[k].builder(p.opts)
-			into[k].open = !p.cols[k].set
-			r, err := p.column(k)
-			if err != nil {
-				return err
-			}
-			defer r.Release()
-			const step = 1 << 16
-			for from := int64(0); from < p.total; from += step {
-				if err := p.take(k, r, into[k], from, min(step, p.total-from)); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+	err := inParallel(len(p.cols), func(k int) (err error) {
+		into[k], err = p.whole(k)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return tableOf(into, true), nil
+}
+
+// whole reads column k of all row groups.
+func (p *parquetReader) whole(k int) (*builder, error) {
+	b := p.cols[k].builder(p.opts)
+	b.open = !p.cols[k].set
+	err := guarded(p.name, func() error {
+		r, err := p.column(k)
+		if err != nil {
+			return err
+		}
+		defer r.Release()
+		const step = 1 << 16
+		for from := int64(0); from < p.total; from += step {
+			if err := p.take(k, r, b, from, min(step, p.total-from)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return b, err
 }
 
 func (p *parquetReader) next() (t *Table, err error) {
