@@ -150,50 +150,119 @@ func (c *Column) encodeCategory(v datasets.Value) (float64, State, error) {
 // ErrMoment is wrapped by the error about a time that no moment is known for.
 var ErrMoment = errors.New("no moment")
 
-// EncodeAll encodes a whole column into dst, one float64 a row. A nil moments
-// stands for a table without a moment; a Time column without one is ErrMoment.
-// An error names the row, counted from 0.
+// RowError is what is wrong with a row of a table, counted from 0.
+type RowError struct {
+	Row int
+	Err error
+}
+
+func (e *RowError) Error() string { return fmt.Sprintf("row %d: %v", e.Row, e.Err) }
+
+// Unwrap gives the error itself.
+func (e *RowError) Unwrap() error { return e.Err }
+
+// Mark is a cell of a column that is not Known, by its row from 0.
+type Mark struct {
+	Row   int32
+	State State
+}
+
+// EncodeAll encodes a whole column into dst, one float64 a row: what Encode gives
+// cell by cell. A nil moments stands for a table without a moment; a Time column
+// without one is ErrMoment. An error about a cell is a RowError of the first such
+// row; the rows before it are encoded.
 func (c *Column) EncodeAll(dst []float64, col *datasets.Column, moments []int64) error {
+	return c.encodeAll(dst, col, moments, nil)
+}
+
+// EncodeMarked is EncodeAll that also appends the cells that are not Known to
+// marks, row by row.
+func (c *Column) EncodeMarked(dst []float64, marks []Mark, col *datasets.Column, moments []int64) ([]Mark, error) {
+	err := c.encodeAll(dst, col, moments, &marks)
+	return marks, err
+}
+
+func (c *Column) encodeAll(dst []float64, col *datasets.Column, moments []int64, marks *[]Mark) error {
 	if c.Kind == datasets.Time && moments == nil {
 		return fmt.Errorf("%w: column %q counts days before the moment of a row, and the rows have none", ErrMoment, c.Name)
 	}
-	if col.Kind == datasets.Category || col.Kind == datasets.Text {
-		return c.encodeValues(dst, col)
+	switch {
+	case col.Kind == datasets.Category || col.Kind == datasets.Text:
+		return c.encodeTexts(dst, col, marks)
+	case col.Kind == c.Kind && c.Kind != datasets.Time:
+		return c.encodeNumbers(dst, col, marks)
 	}
 	var moment int64
 	for i := range dst {
 		if moments != nil {
 			moment = moments[i]
 		}
-		x, _, err := c.Encode(col.At(i), moment)
-		if err != nil {
-			return fmt.Errorf("row %d: %w", i, err)
+		if err := c.encodeAt(dst, i, col, moment, marks); err != nil {
+			return err
 		}
-		dst[i] = x
 	}
 	return nil
 }
 
-// encodeValues encodes each distinct text once.
-func (c *Column) encodeValues(dst []float64, col *datasets.Column) error {
-	coded := make([]float64, len(col.Values))
-	faults := make(map[int]error)
-	for k, text := range col.Values {
-		x, _, err := c.Encode(datasets.Value{Kind: col.Kind, Text: text}, 0)
-		if err != nil {
-			faults[k] = err
-		}
-		coded[k] = x
+// encodeAt encodes one cell of a column.
+func (c *Column) encodeAt(dst []float64, i int, col *datasets.Column, moment int64, marks *[]Mark) error {
+	x, state, err := c.Encode(col.At(i), moment)
+	if err != nil {
+		return &RowError{i, err}
 	}
-	for i, k := range col.Codes {
-		if k < 0 {
-			dst[i] = math.NaN()
+	dst[i] = x
+	if state != Known && marks != nil {
+		*marks = append(*marks, Mark{int32(i), state})
+	}
+	return nil
+}
+
+// encodeNumbers copies what lies within the training range, knows what is missing
+// and leaves the rest to Encode.
+func (c *Column) encodeNumbers(dst []float64, col *datasets.Column, marks *[]Mark) error {
+	low, high := max(c.Min, -math.MaxFloat64), min(c.Max, math.MaxFloat64) // before fitting the range is infinite
+	numbers := col.Numbers[:len(dst)]
+	for i, x := range numbers {
+		if x >= low && x <= high {
+			dst[i] = x + 0 // as ranged does
 			continue
 		}
-		if err := faults[int(k)]; err != nil {
-			return fmt.Errorf("row %d: %w", i, err)
+		if math.IsNaN(x) {
+			dst[i] = math.NaN()
+			if marks != nil {
+				*marks = append(*marks, Mark{int32(i), Missing})
+			}
+			continue
 		}
-		dst[i] = coded[k]
+		if err := c.encodeAt(dst, i, col, 0, marks); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// encodeTexts encodes each distinct text once.
+func (c *Column) encodeTexts(dst []float64, col *datasets.Column, marks *[]Mark) error {
+	type cell struct {
+		x     float64
+		state State
+		err   error
+	}
+	cells := make([]cell, len(col.Values)+1)
+	cells[0] = cell{math.NaN(), Missing, nil}
+	for k, text := range col.Values {
+		v := &cells[k+1]
+		v.x, v.state, v.err = c.Encode(datasets.Value{Kind: col.Kind, Text: text}, 0)
+	}
+	for i, k := range col.Codes[:len(dst)] {
+		v := &cells[max(k, -1)+1]
+		if v.err != nil {
+			return &RowError{i, v.err}
+		}
+		dst[i] = v.x
+		if v.state != Known && marks != nil {
+			*marks = append(*marks, Mark{int32(i), v.state})
+		}
 	}
 	return nil
 }
@@ -236,83 +305,4 @@ func (c *Column) index() {
 	for k, level := range c.Levels {
 		c.codes[level] = float64(k)
 	}
-}
-
-// fitColumn learns the encoder of one column from training rows.
-func fitColumn(col *datasets.Column, moments []int64) (Column, error) {
-	c := Column{Name: col.Name, Kind: col.Kind, Rows: col.Len()}
-	if col.Kind == datasets.Category {
-		c.fitLevels(col)
-		return c, nil
-	}
-	c.Min, c.Max = math.Inf(-1), math.Inf(1) // nothing is out of range yet
-	xs := make([]float64, col.Len())
-	if err := c.EncodeAll(xs, col, moments); err != nil {
-		return c, err
-	}
-	xs = slices.DeleteFunc(xs, math.IsNaN)
-	c.Missing = c.Rows - len(xs)
-	c.Min, c.Max = 0, 0
-	if len(xs) == 0 {
-		return c, nil
-	}
-	slices.Sort(xs) // before the sum, which then does not depend on the order of the rows
-	for _, x := range xs {
-		c.Mean += x / float64(len(xs)) // divided first: the sum might overflow
-	}
-	c.Min, c.Max = xs[0], xs[len(xs)-1]
-	c.Mean = max(c.Min, min(c.Max, c.Mean)) // rounding may have left the range
-	c.Median = median(xs)
-	return c, nil
-}
-
-// median of sorted values; the mean of the two in the middle if they are even.
-func median(xs []float64) float64 {
-	n := len(xs)
-	if n%2 == 1 {
-		return xs[n/2]
-	}
-	if m := xs[n/2-1] + (xs[n/2]-xs[n/2-1])/2; !math.IsInf(m, 0) {
-		return m
-	}
-	return xs[n/2-1]/2 + xs[n/2]/2 // the two are further apart than a float64 goes
-}
-
-func (c *Column) fitLevels(col *datasets.Column) {
-	counts := make([]int, len(col.Values))
-	for _, k := range col.Codes {
-		if k < 0 {
-			c.Missing++
-			continue
-		}
-		counts[k]++
-	}
-	order := make([]int, 0, len(counts))
-	for k, n := range counts {
-		if n > 0 {
-			order = append(order, k)
-		}
-	}
-	slices.SortFunc(order, func(a, b int) int {
-		if col.Values[a] < col.Values[b] {
-			return -1
-		}
-		return 1
-	})
-	for _, k := range order {
-		c.Levels = append(c.Levels, col.Values[k])
-		c.Counts = append(c.Counts, counts[k])
-	}
-	c.Numeric = numeric(c.Levels)
-	c.index()
-}
-
-// numeric says that there are levels and all are numbers in their one spelling.
-func numeric(levels []string) bool {
-	for _, text := range levels {
-		if x, ok := datasets.ParseNumber(text); !ok || datasets.FormatNumber(x) != text {
-			return false
-		}
-	}
-	return len(levels) > 0
 }

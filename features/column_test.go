@@ -183,7 +183,7 @@ func TestEncodeAllIsEncode(t *testing.T) {
 			moments[i] = rapid.Int64Range(0, 400*day).Draw(t, "moment")
 			switch col.Kind {
 			case datasets.Number:
-				col.Numbers = append(col.Numbers, rapid.SampledFrom([]float64{0, 3, 28, -1, nan, math.Inf(1)}).Draw(t, "number"))
+				col.Numbers = append(col.Numbers, rapid.SampledFrom([]float64{0, math.Copysign(0, -1), 3, 28, -1, nan, math.Inf(1), math.Inf(-1)}).Draw(t, "number"))
 			case datasets.Boolean:
 				col.Numbers = append(col.Numbers, rapid.SampledFrom([]float64{0, 1, nan}).Draw(t, "truth"))
 			case datasets.Time:
@@ -194,22 +194,74 @@ func TestEncodeAllIsEncode(t *testing.T) {
 		}
 		got := make([]float64, rows)
 		err := c.EncodeAll(got, &col, moments)
+		again := make([]float64, rows)
+		marks, markedErr := c.EncodeMarked(again, nil, &col, moments)
+		if fmt.Sprint(err) != fmt.Sprint(markedErr) {
+			t.Fatalf("error %v, with marks %v", err, markedErr)
+		}
 		for i := range rows {
-			want, _, oneErr := c.Encode(col.At(i), moments[i])
+			want, state, oneErr := c.Encode(col.At(i), moments[i])
+			if oneErr == nil {
+				if math.Float64bits(again[i]) != math.Float64bits(want) {
+					t.Fatalf("row %d: %v with marks, cell by cell %v", i, again[i], want)
+				}
+				if state != features.Known {
+					if len(marks) == 0 || marks[0] != (features.Mark{Row: int32(i), State: state}) {
+						t.Fatalf("row %d: %v is not among the marks %v", i, state, marks)
+					}
+					marks = marks[1:]
+				}
+			}
 			if oneErr != nil {
 				if err == nil || err.Error() != fmt.Sprintf("row %d: %v", i, oneErr) {
 					t.Fatalf("row %d: error %v, cell by cell %v", i, err, oneErr)
 				}
+				if len(marks) > 0 {
+					t.Fatalf("marks behind the fault: %v", marks)
+				}
 				return
 			}
-			if err == nil && math.Float64bits(got[i]) != math.Float64bits(want) {
+			if math.Float64bits(got[i]) != math.Float64bits(want) {
 				t.Fatalf("row %d: %v, cell by cell %v", i, got[i], want)
 			}
 		}
-		if err != nil {
-			t.Fatalf("error %v, cell by cell none", err)
+		if err != nil || len(marks) > 0 {
+			t.Fatalf("error %v, marks %v; cell by cell none", err, marks)
 		}
 	})
+}
+
+// A column of a batch of the size that files are scored in.
+func BenchmarkEncodeMarked(b *testing.B) {
+	const rows = 8192
+	texts := make([]string, 200)
+	for k := range texts {
+		texts[k] = fmt.Sprintf("level_%03d", k)
+	}
+	number := datasets.Column{Name: "n", Kind: datasets.Number}
+	text := datasets.Column{Name: "c", Kind: datasets.Category, Values: texts}
+	for i := range rows {
+		x := float64(i * 7919 % 1000)
+		if i%10 == 3 {
+			x = nan
+		}
+		number.Numbers = append(number.Numbers, x)
+		text.Codes = append(text.Codes, int32(i*7919%200))
+	}
+	e := fit(b, nil, number, text)
+	for j, col := range []*datasets.Column{&number, &text} {
+		b.Run(col.Kind.String(), func(b *testing.B) {
+			dst, marks := make([]float64, rows), []features.Mark(nil)
+			b.ReportAllocs()
+			for b.Loop() {
+				var err error
+				if marks, err = e.Columns[j].EncodeMarked(dst, marks[:0], col, nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/rows, "ns/cell")
+		})
+	}
 }
 
 func TestTypical(t *testing.T) {

@@ -11,7 +11,10 @@ import (
 	"io"
 	"math"
 	"regexp"
+	"runtime"
 	"slices"
+
+	"golang.org/x/sync/errgroup"
 
 	"propensity/datasets"
 )
@@ -31,84 +34,6 @@ type Encoder struct {
 type LeftOut struct {
 	Column string `json:"column"`
 	Reason string `json:"reason"`
-}
-
-// FitEncoder learns an encoder from training rows. Every column of the table is
-// a candidate; the moments (microseconds, one a row; nil if the table has none)
-// make Time columns relative. Columns that cannot inform a model are left out
-// and said so: text, all missing, constant, ids, times without a moment.
-func FitEncoder(t *datasets.Table, moments []int64) (*Encoder, []LeftOut, error) {
-	e := &Encoder{}
-	var left []LeftOut
-	for i := range t.Columns {
-		col := &t.Columns[i]
-		if why := unusable(col, moments); why != "" {
-			left = append(left, LeftOut{col.Name, why})
-			continue
-		}
-		c, err := fitColumn(col, moments)
-		if err != nil {
-			return nil, nil, err
-		}
-		if why := c.uninformative(); why != "" {
-			left = append(left, LeftOut{col.Name, why})
-			continue
-		}
-		e.Columns = append(e.Columns, c)
-	}
-	e.index()
-	return e, left, nil
-}
-
-func unusable(col *datasets.Column, moments []int64) string {
-	switch {
-	case col.Kind == datasets.Text:
-		return "it is text, kept letter by letter"
-	case col.Kind == datasets.Time && moments == nil:
-		return "it is a time, and without a moment (--time) a time says nothing that lasts"
-	case numbered(col):
-		return fmt.Sprintf("it looks like an id: by its name, and %d different whole numbers in as many rows", col.Len())
-	}
-	return ""
-}
-
-// idName matches the names of ids that are numbers: customer_id, leadNo, Lead Number.
-var idName = regexp.MustCompile(`(?i:(^|[^a-z])(id|uid|no|nr|num|number|key|index))$|[a-z](Id|ID|No|Nr|Key)$`)
-
-// numbered says that a number column counts or names the rows. An id that has no
-// such name cannot be told from a measure whose values all differ.
-func numbered(col *datasets.Column) bool {
-	if col.Kind != datasets.Number || col.Len() < idRows || !idName.MatchString(col.Name) {
-		return false
-	}
-	seen := make(map[float64]bool, col.Len())
-	for _, x := range col.Numbers {
-		if x != math.Trunc(x) || seen[x] { // NaN is not equal to itself
-			return false
-		}
-		seen[x] = true
-	}
-	return true
-}
-
-// idRows is the least number of rows from which a column of nothing but
-// distinct categories is taken for an id.
-const idRows = 50
-
-// uninformative says why a fitted column is no use, or nothing.
-func (c *Column) uninformative() string {
-	filled := c.Rows - c.Missing
-	switch {
-	case filled == 0:
-		return "it is missing in every training row"
-	case c.Kind == datasets.Category && len(c.Levels) == 1 && c.Missing == 0:
-		return fmt.Sprintf("it is %q in every training row", c.Levels[0])
-	case c.Kind == datasets.Category && filled >= idRows && len(c.Levels) > filled*9/10:
-		return fmt.Sprintf("it looks like an id: %d different values in %d rows", len(c.Levels), filled)
-	case c.Kind != datasets.Category && c.Min == c.Max && c.Missing == 0:
-		return fmt.Sprintf("it is %s in every training row", datasets.FormatNumber(c.Min))
-	}
-	return ""
 }
 
 func (e *Encoder) index() {
@@ -162,8 +87,10 @@ func (e *Encoder) EncodeRow(x []float64, states []State, row []datasets.Value, m
 	return nil
 }
 
-// EncodeTable encodes every row of a table into columns of float64. A column
-// that the table lacks is ErrColumn, all of them named. Unknown ones are ignored.
+// EncodeTable encodes every row of a table into columns of float64, on as many
+// processors as there are. A column that the table lacks is ErrColumn, all of them
+// named; another error is that of the first column that has one. Unknown columns
+// are ignored.
 func (e *Encoder) EncodeTable(t *datasets.Table, moments []int64) ([][]float64, error) {
 	var faults []error
 	for i := range e.Columns {
@@ -174,12 +101,20 @@ func (e *Encoder) EncodeTable(t *datasets.Table, moments []int64) ([][]float64, 
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
-	out := make([][]float64, len(e.Columns))
+	out, rows := make([][]float64, len(e.Columns)), t.Rows()
+	faults = make([]error, len(e.Columns))
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range e.Columns {
-		out[i] = make([]float64, t.Rows())
-		if err := e.Columns[i].EncodeAll(out[i], t.Column(e.Columns[i].Name), moments); err != nil {
-			return nil, err
-		}
+		g.Go(func() error {
+			out[i] = make([]float64, rows)
+			faults[i] = e.Columns[i].EncodeAll(out[i], t.Column(e.Columns[i].Name), moments)
+			return nil
+		})
+	}
+	_ = g.Wait() // the errors are in their places
+	if i := slices.IndexFunc(faults, func(err error) bool { return err != nil }); i >= 0 {
+		return nil, faults[i]
 	}
 	return out, nil
 }
