@@ -1,0 +1,100 @@
+package convert
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"testing"
+)
+
+// reference is what a library says of a model and of rows.
+type reference struct {
+	Rows          [][]*float64
+	Raw           []float64
+	Probability   []float64
+	Contributions [][]float64
+}
+
+func readReference(t *testing.T, name string) reference {
+	t.Helper()
+	b, err := os.ReadFile("testdata/" + name + ".rows.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r reference
+	if err := json.Unmarshal(b, &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Rows) < 100 || len(r.Raw) != len(r.Rows) || len(r.Contributions) != len(r.Rows) {
+		t.Fatalf("%s: %d rows, %d scores", name, len(r.Rows), len(r.Raw))
+	}
+	return r
+}
+
+// row is row i with NaN for a missing value.
+func (r *reference) row(i int) []float64 {
+	x := make([]float64, len(r.Rows[i]))
+	for j, v := range r.Rows[i] {
+		if x[j] = math.NaN(); v != nil {
+			x[j] = *v
+		}
+	}
+	return x
+}
+
+func readFile(t *testing.T, name string) *Model {
+	t.Helper()
+	f, err := os.Open("testdata/" + name + ".txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	m, err := ReadLightGBM(f)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return m
+}
+
+// far is how far two numbers are apart, relative to what is above 1 of them.
+func far(got, want float64) float64 { return math.Abs(got-want) / max(1, math.Abs(want)) }
+
+func TestReadLightGBM(t *testing.T) {
+	for _, name := range []string{"gbdt", "zero", "none", "dart", "forest", "sigmoid", "constant", "pandas", "gbdt3", "zero3"} {
+		m, r := readFile(t, name), readReference(t, name)
+		scale := 1.0 // of log-odds and what LightGBM calls the raw score
+		switch name {
+		case "sigmoid":
+			scale = 2.5
+		case "forest":
+			scale = 1 / float64(m.Ensemble.Trees())
+		}
+		worst, worstPhi := 0.0, 0.0
+		for i := range r.Rows {
+			x := r.row(i)
+			raw := m.Ensemble.Raw(x)
+			d := far(raw, r.Raw[i]*scale)
+			worst = max(worst, d)
+			if !(d <= 1e-12) {
+				t.Errorf("%s, row %d, %v: raw %v, want %v", name, i, x, raw, r.Raw[i]*scale)
+			}
+			if p := 1 / (1 + math.Exp(-raw)); !(far(p, r.Probability[i]) <= 1e-12) {
+				t.Errorf("%s, row %d: probability %v, want %v", name, i, p, r.Probability[i])
+			}
+			phi := make([]float64, len(x))
+			base := m.Ensemble.Explain(phi, x)
+			for j, want := range r.Contributions[i] {
+				got := base
+				if j < len(phi) {
+					got = phi[j]
+				}
+				d := far(got, want*scale)
+				worstPhi = max(worstPhi, d)
+				if !(d <= 1e-9) {
+					t.Errorf("%s, row %d: contribution %d is %v, want %v", name, i, j, got, want*scale)
+				}
+			}
+		}
+		t.Logf("%s: raw within %.2g, contributions within %.2g", name, worst, worstPhi)
+	}
+}

@@ -1,0 +1,110 @@
+"""Makes the small models and the rows, with what their libraries say of them, that
+the tests read. Three runs, with Python 3.11, numpy, pandas and
+
+    python reference.py lightgbm   # lightgbm 4.7.0
+    python reference.py lightgbm3  # lightgbm 3.3.5
+    python reference.py xgboost    # xgboost 3.2.0
+
+Each writes NAME.txt or NAME.json, the models, and NAME.rows.json: the rows, a
+missing value being null, and what the library makes of them.
+"""
+import json
+import sys
+
+import numpy as np
+
+rng = np.random.default_rng(20)
+N = 1500
+
+
+def table():
+    """Numbers 0 to 3 (1 with missing values, 2 with many zeros, 3 whole), categories 4 and 5."""
+    x = rng.normal(size=(N, 6))
+    x[:, 2] = np.where(rng.random(N) < 0.5, 0, x[:, 2])
+    x[:, 3] = np.round(x[:, 3])
+    x[:, 4] = rng.integers(0, 40, N)
+    x[:, 5] = rng.integers(1, 5, N)
+    effect = rng.normal(size=40)
+    logit = x[:, 0] + 0.8 * x[:, 1] * x[:, 3] + effect[x[:, 4].astype(int)] + (x[:, 2] == 0) - 0.7
+    x[rng.random(N) < 0.2, 1] = np.nan
+    x[rng.random(N) < 0.1, 4] = np.nan
+    return x, (rng.random(N) < 1 / (1 + np.exp(-logit))).astype(int)
+
+
+def probes(x, thresholds, odd_categories):
+    """Rows of the table, and rows of odd values: missing, zero and nearly so, thresholds and beside them."""
+    rows = x[:30].copy()
+    odd = np.repeat(x[40:70], 4, axis=0)
+    z = float(np.float32(1e-35))
+    values = [np.nan, 0.0, -0.0, z, -z, np.nextafter(z, 1), np.nextafter(-z, -1), 1e-40, -1e-36, 1e30, -1e30, 5e-324]
+    thresholds = np.array(sorted(set(thresholds)))
+    beside = [*thresholds, *np.nextafter(thresholds, np.inf), *np.nextafter(thresholds, -np.inf)]
+    for row in odd:
+        for j in range(4):
+            if rng.random() < 0.6:
+                pool = values if rng.random() < 0.5 else beside or values
+                row[j] = pool[rng.integers(len(pool))]
+        for j in (4, 5):
+            if rng.random() < 0.5:
+                row[j] = odd_categories[rng.integers(len(odd_categories))]
+    return np.vstack([rows, odd])
+
+
+def write(name, rows, **what):
+    what["rows"] = [[None if np.isnan(v) else v for v in row] for row in rows.tolist()]
+    with open(name + ".rows.json", "w") as f:
+        json.dump({k: v if k == "rows" else np.asarray(v).tolist() for k, v in what.items()}, f, separators=(",", ":"))
+        f.write("\n")
+
+
+def lightgbm_models(suffix):
+    import lightgbm
+    import pandas
+
+    def train(name, x, y, rounds=6, data=None, **params):
+        settings = dict(objective="binary", num_leaves=8, learning_rate=0.3, min_data_in_leaf=5, min_data_per_group=5,
+                        cat_smooth=1, max_cat_to_onehot=2, seed=1, deterministic=True, num_threads=1, verbose=-1)
+        settings.update(params)
+        dataset = lightgbm.Dataset(data, y) if data is not None else lightgbm.Dataset(x, y, categorical_feature=[4, 5])
+        name += suffix
+        lightgbm.train(settings, dataset, rounds).save_model(name + ".txt")
+        booster = lightgbm.Booster(model_file=name + ".txt")
+        thresholds = []
+
+        def walk(node):
+            if "threshold" in node:
+                if node["decision_type"] == "<=":
+                    thresholds.append(node["threshold"])
+                walk(node["left_child"])
+                walk(node["right_child"])
+        for tree in booster.dump_model()["tree_info"]:
+            walk(tree["tree_structure"])
+        rows = probes(x, thresholds, [np.nan, -1, -3, 0, 4, 5, 39, 40, 63, 64, 1000, 2e9])
+        write(name, rows, raw=booster.predict(rows, raw_score=True), probability=booster.predict(rows),
+              contributions=booster.predict(rows, pred_contrib=True))
+
+    x, y = table()
+    train("gbdt", x, y)
+    train("zero", x, y, rounds=4, zero_as_missing=True)
+    if suffix:
+        return
+    train("none", x, y, rounds=4, use_missing=False)
+    train("dart", x, y, rounds=4, boosting="dart", drop_rate=0.5, skip_drop=0.0)
+    train("forest", x, y, rounds=4, boosting="rf", bagging_freq=1, bagging_fraction=0.6)
+    train("sigmoid", x, y, rounds=3, sigmoid=2.5)
+    train("constant", x, y, rounds=3, min_data_in_leaf=1400)
+    frame = pandas.DataFrame({f"c{j}": x[:, j] for j in range(4)})
+    frame["c4"] = pandas.Series([None if np.isnan(v) else f"é {int(v)}" for v in x[:, 4]]).astype("category")
+    frame["c5"] = pandas.Series(x[:, 5].astype(int) * 10).astype("category")
+    x[:, 4], x[:, 5] = frame["c4"].cat.codes, frame["c5"].cat.codes
+    train("pandas", x, y, rounds=3, data=frame)
+
+
+def main():
+    if sys.argv[1] in ("lightgbm", "lightgbm3"):
+        lightgbm_models("" if sys.argv[1] == "lightgbm" else "3")
+    else:
+        xgboost_models()
+
+
+main()
