@@ -25,19 +25,14 @@ type builder struct {
 	// infinite lets infinite numbers pass: parts of artifacts hold bounds.
 	infinite bool
 
-	index map[string]int32
-	last  int32 // the code of the value before: values often repeat
+	words dictionary // its values are those of the column
 
 	blanks, tokens int // fields taken as missing that were not empty
 	token          string
 }
 
 func newBuilder(name string, kind Kind, o *ReadOptions) *builder {
-	b := &builder{col: Column{Name: name, Kind: kind}, opts: o, last: -1}
-	if kind == Category || kind == Text {
-		b.index = make(map[string]int32)
-	}
-	return b
+	return &builder{col: Column{Name: name, Kind: kind}, opts: o}
 }
 
 // reserve makes room for n rows.
@@ -122,23 +117,23 @@ func (b *builder) drop(s string) {
 
 // intern takes a text letter by letter.
 func (b *builder) intern(s string) bool {
-	if b.last >= 0 && b.col.Values[b.last] == s {
-		b.col.Codes = append(b.col.Codes, b.last)
-		return true
-	}
-	k, ok := b.index[s]
-	if !ok {
+	key := textKey(s)
+	k := find(&b.words, s, key)
+	if k < 0 {
 		if !utf8.ValidString(s) {
 			return false
 		}
-		s = strings.Clone(s) // s may be a piece of a whole file
-		k = int32(len(b.col.Values))
-		b.col.Values = append(b.col.Values, s)
-		b.index[s] = k
+		k = b.words.add(strings.Clone(s), key) // s may be a piece of a whole file
 	}
-	b.last = k
 	b.col.Codes = append(b.col.Codes, k)
 	return true
+}
+
+// column is the column as it stands.
+func (b *builder) column() Column {
+	c := b.col
+	c.Values = b.words.values
+	return c
 }
 
 // digits takes the decimal spelling of a number of a typed file.
@@ -173,7 +168,6 @@ func (b *builder) digits(s string) bool {
 func (b *builder) demote() {
 	xs := b.col.Numbers
 	b.col = Column{Name: b.col.Name, Kind: Category}
-	b.index = make(map[string]int32)
 	for _, x := range xs {
 		if math.IsNaN(x) {
 			b.null()
@@ -262,24 +256,16 @@ func (c *Column) canonical() {
 	if c.Kind != Category {
 		return
 	}
-	values := make([]string, 0, len(c.Values))
+	var words dictionary
 	codes := make([]int32, len(c.Values))
-	index := make(map[string]int32, len(c.Values))
 	for k, s := range c.Values {
 		x, ok := ParseNumber(s)
 		if !ok {
 			return
 		}
-		s = FormatNumber(x)
-		code, ok := index[s]
-		if !ok {
-			code = int32(len(values))
-			index[s] = code
-			values = append(values, s)
-		}
-		codes[k] = code
+		codes[k] = number(&words, FormatNumber(x))
 	}
-	c.Values = values
+	c.Values = words.values
 	for i, k := range c.Codes {
 		if k >= 0 {
 			c.Codes[i] = codes[k]

@@ -365,7 +365,7 @@ func TestCSVTwin(t *testing.T) {
 					t.Fatalf("%q does not fit %s", s, c.col.Kind)
 				}
 			}
-			slow.Columns = append(slow.Columns, c.col)
+			slow.Columns = append(slow.Columns, c.column())
 		}
 		if got := spell(&slow); got != want {
 			t.Fatalf("twin\n%sreader\n%s", got, want)

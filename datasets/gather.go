@@ -91,18 +91,12 @@ func upTo[T any](xs []T, n int) []T {
 // join gives the codes of all parts of column j one list of values.
 func (g *gather) join(j int) {
 	c := &g.whole[j]
-	index := make(map[string]int32)
+	var words dictionary
 	for _, part := range g.parts {
 		b := part[j]
-		codes := make([]int32, len(b.col.Values))
-		for k, s := range b.col.Values {
-			code, ok := index[s]
-			if !ok {
-				code = int32(len(c.Values))
-				index[s] = code
-				c.Values = append(c.Values, s)
-			}
-			codes[k] = code
+		codes := make([]int32, len(b.words.values))
+		for k, s := range b.words.values {
+			codes[k] = number(&words, s)
 		}
 		for i, k := range b.col.Codes {
 			if k >= 0 {
@@ -110,6 +104,7 @@ func (g *gather) join(j int) {
 			}
 		}
 	}
+	c.Values = words.values
 }
 
 // inParallel runs f of 0 to n-1 on all processors and gives the error of the

@@ -80,14 +80,8 @@ func (c class) kind() Kind {
 	return Category
 }
 
-// isNumber reports whether ParseNumber takes s, without reading most of them twice.
+// isNumber reports whether ParseNumber takes s.
 func isNumber(s string) bool {
-	if !numberShaped(s) {
-		return false
-	}
-	if len(s) < 300 && strings.IndexByte(s, 'e') < 0 && strings.IndexByte(s, 'E') < 0 {
-		return true // too short to overflow
-	}
 	_, ok := ParseNumber(s)
 	return ok
 }

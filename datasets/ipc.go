@@ -210,10 +210,11 @@ func arrowNames(cols []arrowColumn) []string {
 func tableOf(into []*builder, whole bool) *Table {
 	t := &Table{}
 	for _, b := range into {
+		c := b.column()
 		if whole && b.set {
-			b.col.canonical()
+			c.canonical()
 		}
-		t.Columns = append(t.Columns, b.col)
+		t.Columns = append(t.Columns, c)
 		t.Notes = append(t.Notes, b.notes()...)
 	}
 	return t

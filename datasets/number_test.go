@@ -1,7 +1,12 @@
 package datasets
 
 import (
+	"encoding/binary"
 	"math"
+	"math/rand/v2"
+	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +43,126 @@ func TestNotNumbers(t *testing.T) {
 		if _, ok := ParseNumber(s); !ok || !isNumber(s) {
 			t.Errorf("%q is no number", s)
 		}
+	}
+}
+
+// slowNumber reads as ParseNumber is documented to.
+func slowNumber(s string) (float64, bool) {
+	if !regexp.MustCompile(`^-?(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][-+]?[0-9]+)?$`).MatchString(s) || !regexp.MustCompile(`^-?\.?[0-9]`).MatchString(s) {
+		return 0, false
+	}
+	if len(strings.TrimPrefix(s, "-")) > 15 && !strings.ContainsAny(s, ".eE") {
+		return 0, false
+	}
+	x, err := strconv.ParseFloat(s, 64)
+	if x == 0 {
+		x = 0 // minus zero is zero
+	}
+	return x, err == nil
+}
+
+// checkNumber compares the ways of reading a number, to the bit.
+func checkNumber(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, s string) {
+	t.Helper()
+	want, wantOK := slowNumber(s)
+	if got, ok := ParseNumber(s); ok != wantOK || ok && math.Float64bits(got) != math.Float64bits(want+0) {
+		t.Fatalf("%q is %v, %v; want %v, %v", s, got, ok, want, wantOK)
+	}
+	if n := len(s); 0 < n && n <= 8 {
+		var b [8]byte
+		for _, rest := range []string{"\x00\x00\x00\x00\x00\x00\x00\x00", ",1.2,3,4", "99999999", "\xff\xff\xff\xff\xff\xff\xff\xff"} {
+			copy(b[copy(b[:], s):], rest)
+			got, ok := parseShort(binary.LittleEndian.Uint64(b[:]), n)
+			if ok != (wantOK && !strings.ContainsAny(s, "eE")) || ok && math.Float64bits(got) != math.Float64bits(want+0) {
+				t.Fatalf("%q is %v, %v; want %v, %v", s, got, ok, want, wantOK)
+			}
+		}
+	}
+}
+
+func TestNumberTwin(t *testing.T) {
+	// All texts of up to five of the bytes that matter.
+	var all func(s string, more int)
+	all = func(s string, more int) {
+		checkNumber(t, s)
+		if more > 0 {
+			for _, c := range "019-.e+/:" {
+				all(s+string(c), more-1)
+			}
+		}
+	}
+	all("", 5)
+	digits := rapid.StringMatching(`-?[0-9]{0,20}\.?[0-9]{0,25}`)
+	short := rapid.StringMatching(`-?[0-9]{0,4}\.?[0-9]{0,4}`)
+	spelt := rapid.Map(rapid.Float64(), func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) })
+	exponent := rapid.StringMatching(`-?[0-9]{0,3}\.?[0-9]{0,3}[eE][-+]?[0-9]{1,3}`)
+	rapid.Check(t, func(t *rapid.T) { checkNumber(t, rapid.OneOf(digits, short, spelt, exponent).Draw(t, "s")) })
+}
+
+func FuzzNumber(f *testing.F) {
+	for _, s := range []string{"0", "-0.5", "12345678", "1e5", "9007199254740993.0", "0.1234567890123456789"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) { checkNumber(t, s) })
+}
+
+func TestDaysTwin(t *testing.T) {
+	at := time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)
+	for ; at.Year() < 10000; at = at.AddDate(0, 0, 1) {
+		if got := daysSince1970(at.Year(), int(at.Month()), at.Day()); int64(got)*86400 != at.Unix() {
+			t.Fatalf("%s is day %d", at, got)
+		}
+	}
+}
+
+// numberTexts are spellings as tables have them.
+func numberTexts() []string {
+	r := rand.New(rand.NewPCG(1, 1))
+	out := make([]string, 1<<16)
+	for i := range out {
+		switch i % 4 {
+		case 0:
+			out[i] = strconv.Itoa(r.IntN(50))
+		case 1:
+			out[i] = strconv.FormatFloat(math.Round(100*math.Exp(3*r.NormFloat64()))/100, 'f', -1, 64)
+		case 2:
+			out[i] = strconv.FormatFloat(math.Round(1e4*r.Float64())/1e4, 'f', -1, 64)
+		case 3:
+			out[i] = strconv.FormatFloat(math.Round(3650*r.Float64())/10, 'f', -1, 64)
+		}
+	}
+	return out
+}
+
+func BenchmarkParseNumber(b *testing.B) {
+	texts := numberTexts()
+	for i := 0; b.Loop(); i++ {
+		ParseNumber(texts[i%(1<<16)])
+	}
+}
+
+func BenchmarkParseShort(b *testing.B) {
+	var words []uint64
+	var sizes []int
+	for _, s := range numberTexts() {
+		if len(s) <= 8 {
+			var w [8]byte
+			copy(w[:], s)
+			words, sizes = append(words, binary.LittleEndian.Uint64(w[:])), append(sizes, len(s))
+		}
+	}
+	for i := 0; b.Loop(); i++ {
+		parseShort(words[i%(1<<15)], sizes[i%(1<<15)])
+	}
+}
+
+func BenchmarkParseFloat(b *testing.B) {
+	texts := numberTexts()
+	for i := 0; b.Loop(); i++ {
+		parseSlowly(texts[i%(1<<16)])
 	}
 }
 

@@ -49,7 +49,7 @@ func drawTable(t *rapid.T, emptyText bool) *Table {
 				t.Fatalf("a %s does not take its own value", kind)
 			}
 		}
-		table.Columns = append(table.Columns, b.col)
+		table.Columns = append(table.Columns, b.column())
 	}
 	return table
 }

@@ -1,7 +1,5 @@
 package datasets
 
-import "time"
-
 // timeForm is how a time is written. A column is inferred to be Time only if all
 // its values are of one form; a column set by hand may mix them.
 type timeForm uint8
@@ -31,7 +29,7 @@ func parseTime(s string) (us int64, form timeForm) {
 	if !ok1 || !ok2 || !ok3 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
 		return 0, noTime
 	}
-	us = time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC).UnixMicro()
+	us = int64(daysSince1970(year, month, day)) * 86_400_000_000
 	if len(s) == 10 {
 		return us, dateOnly
 	}
@@ -104,6 +102,16 @@ func digits(s string) (n int, ok bool) {
 		n = n*10 + int(s[i]-'0')
 	}
 	return n, true
+}
+
+// daysSince1970 counts the days of the Gregorian calendar, its year starting in
+// March so that the leap day is the last.
+func daysSince1970(year, month, day int) int {
+	if month <= 2 {
+		year, month = year-1, month+12
+	}
+	year += 400 // so that no division is of a negative number
+	return 365*year + year/4 - year/100 + year/400 + (153*month-457)/5 + day - 306 - 719163 - 146097
 }
 
 func daysIn(year, month int) int {
