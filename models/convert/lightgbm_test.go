@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"math"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -11,6 +13,7 @@ import (
 type reference struct {
 	Rows          [][]*float64
 	Raw           []float64
+	Exact         []float64 // XGBoost: the raw score summed as float64
 	Probability   []float64
 	Contributions [][]float64
 }
@@ -42,14 +45,19 @@ func (r *reference) row(i int) []float64 {
 	return x
 }
 
-func readFile(t *testing.T, name string) *Model {
+// readModel reads a model of testdata, by its ending.
+func readModel(t *testing.T, name string) *Model {
 	t.Helper()
-	f, err := os.Open("testdata/" + name + ".txt")
+	f, err := os.Open("testdata/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	m, err := ReadLightGBM(f)
+	read := ReadLightGBM
+	if strings.HasSuffix(name, ".json") {
+		read = ReadXGBoost
+	}
+	m, err := read(f)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
@@ -61,7 +69,7 @@ func far(got, want float64) float64 { return math.Abs(got-want) / max(1, math.Ab
 
 func TestReadLightGBM(t *testing.T) {
 	for _, name := range []string{"gbdt", "zero", "none", "dart", "forest", "sigmoid", "constant", "pandas", "gbdt3", "zero3"} {
-		m, r := readFile(t, name), readReference(t, name)
+		m, r := readModel(t, name+".txt"), readReference(t, name)
 		scale := 1.0 // of log-odds and what LightGBM calls the raw score
 		switch name {
 		case "sigmoid":
@@ -96,5 +104,31 @@ func TestReadLightGBM(t *testing.T) {
 			}
 		}
 		t.Logf("%s: raw within %.2g, contributions within %.2g", name, worst, worstPhi)
+	}
+}
+
+// The texts of the categories, as pandas had them, by code.
+func TestCategories(t *testing.T) {
+	for name, letter := range map[string]string{"pandas.txt": "é", "xgboost_pandas.json": "e"} {
+		m := readModel(t, name)
+		if want := []string{"c0", "c1", "c2", "c3", "c4", "c5"}; !slices.Equal(m.Features, want) {
+			t.Errorf("%s: features %q", name, m.Features)
+		}
+		if got := m.Categories[4]; len(got) != 40 || got[0] != letter+" 0" || got[2] != letter+" 10" || !slices.IsSorted(got) {
+			t.Errorf("%s: c4 has %q", name, got)
+		}
+		if want := []string{"10", "20", "30", "40"}; !slices.Equal(m.Categories[5], want) || m.Categories[0] != nil {
+			t.Errorf("%s: c5 has %q, c0 %q", name, m.Categories[5], m.Categories[0])
+		}
+		if want := []int{0, 0, 0, 0, 40, 4}; !slices.Equal(m.Ensemble.Levels(), want) {
+			t.Errorf("%s: levels %v", name, m.Ensemble.Levels())
+		}
+	}
+	for _, name := range []string{"gbdt.txt", "xgboost.json"} { // made of numbers
+		for j, texts := range readModel(t, name).Categories {
+			if texts != nil {
+				t.Errorf("%s: feature %d has the categories %q", name, j, texts)
+			}
+		}
 	}
 }

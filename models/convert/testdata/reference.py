@@ -100,6 +100,55 @@ def lightgbm_models(suffix):
     train("pandas", x, y, rounds=3, data=frame)
 
 
+def xgboost_models():
+    import pandas
+    import xgboost
+
+    def train(name, x, y, data=None, rounds=6, **params):
+        settings = dict(objective="binary:logistic", max_depth=3, eta=0.3, max_cat_to_onehot=2, seed=1, nthread=1)
+        settings.update(params)
+
+        def matrix(v, y=None):
+            return xgboost.DMatrix(v, y, feature_types=["q"] * 4 + ["c"] * 2, enable_categorical=True)
+        dataset = xgboost.DMatrix(data, y, enable_categorical=True) if data is not None else matrix(x, y)
+        xgboost.train(settings, dataset, rounds).save_model(name + ".json")
+        booster = xgboost.Booster(model_file=name + ".json")
+        with open(name + ".json") as f:
+            learner = json.load(f)["learner"]
+        model = learner["gradient_booster"]
+        weights = model.get("weight_drop", [1] * rounds)
+        trees = model.get("gbtree", model)["model"]["trees"]
+        splits = [np.float32(t) for tree in trees for t, left, kind in
+                  zip(tree["split_conditions"], tree["left_children"], tree["split_type"]) if left >= 0 and kind == 0]
+        halves = [(float(t) + float(np.nextafter(t, s))) / 2 for t in splits for s in np.float32([np.inf, -np.inf])]
+        rows = probes(x, [float(t) for t in splits] + halves, [np.nan, -1, -3, 0, 4, 5, 39] + ([40, 63, 64, 1000] if data is None else []))
+        d = matrix(rows)
+        if data is not None:  # the categories are the codes already
+            booster.feature_names = booster.feature_types = None
+        leaf = booster.predict(d, pred_leaf=True, validate_features=False).astype(int).reshape(len(rows), -1)
+        base = float(json.loads(learner["learner_model_param"]["base_score"])[0])
+        one = np.float32(1)
+        base = float(np.float32(-np.log(float(one / np.float32(base) - one))))
+        # The sum of the float32 leaves as float64.
+        exact = [base + sum(float(np.float32(w)) * float(np.float32(tree["split_conditions"][k]))
+                            for w, tree, k in zip(weights, trees, row)) for row in leaf]
+        write(name, rows, raw=booster.predict(d, output_margin=True, validate_features=False), exact=exact,
+              contributions=booster.predict(d, pred_contribs=True, validate_features=False))
+
+    x, y = table()
+    train("xgboost", x, y)
+    train("xgboost_dart", x, y, booster="dart", rate_drop=0.5, skip_drop=0.0)
+    train("xgboost_constant", x, y, rounds=2, min_child_weight=1e6, base_score=0.3)
+    x[:, 3] *= 1e-42  # thresholds that are subnormal
+    x[:, 0] *= 1e37
+    train("xgboost_extreme", x, y, rounds=4, max_cat_to_onehot=1000)
+    frame = pandas.DataFrame({f"c{j}": x[:, j] for j in range(4)})
+    frame["c4"] = pandas.Series([None if np.isnan(v) else f"e {int(v)}" for v in x[:, 4]]).astype("category")
+    frame["c5"] = pandas.Series(x[:, 5].astype(int) * 10).astype("category")
+    x[:, 4], x[:, 5] = frame["c4"].cat.codes, frame["c5"].cat.codes
+    train("xgboost_pandas", x, y, rounds=3, data=frame)
+
+
 def main():
     if sys.argv[1] in ("lightgbm", "lightgbm3"):
         lightgbm_models("" if sys.argv[1] == "lightgbm" else "3")
