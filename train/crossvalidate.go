@@ -32,7 +32,7 @@ type CrossValidation struct {
 // FoldsFor cuts the rows of a table for cross-validation: "rule" is the fold rule
 // by file order and label, "group" keeps accounts together.
 func FoldsFor(kind string, t *datasets.Table, s Spec) ([]datasets.Fold, error) {
-	p, err := prepare(t, s)
+	p, err := prepare(inMemory{t}, s)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func CrossValidate(ctx context.Context, t *datasets.Table, s Spec, folds []datas
 	if progress == nil {
 		progress = func(string, int, int) {}
 	}
-	p, err := prepare(t, s)
+	p, err := prepare(inMemory{t}, s)
 	if err != nil {
 		return nil, err
 	}
@@ -90,9 +90,11 @@ func (p *prepared) crossFold(ctx context.Context, c *CrossValidation, s Spec, f 
 		return err
 	}
 	// Whatever the split of the spec, inner folds keep accounts together.
-	inner, err := datasets.FoldsGroup(datasets.Take(p.keys, f.Train), e.matrix.Label, foldCount)
+	byAccount := s
+	byAccount.Split = SplitGroup
+	inner, _, err := p.folds(byAccount, f.Train)
 	if err != nil {
-		return wrapTable(err)
+		return err
 	}
 	start := time.Now()
 	fit, err := fitLearner(ctx, c.Learner, e, inner, s, tick)
@@ -100,11 +102,11 @@ func (p *prepared) crossFold(ctx context.Context, c *CrossValidation, s Spec, f 
 		return err
 	}
 	c.Seconds += time.Since(start).Seconds()
-	m, err := p.encodeRows(e.encoder, f.Test)
+	m := p.encodeRows(e.encoder, f.Test)
+	raw, probability, err := fit.score(&m)
 	if err != nil {
 		return err
 	}
-	raw, probability := fit.score(&m)
 	auc := evaluate.ROCAUC(m.Label, raw)
 	if math.IsNaN(auc) {
 		return fmt.Errorf("%w: a fold has one label only", ErrTable)

@@ -27,7 +27,7 @@ func TestCrossValidate(t *testing.T) {
 	if len(out) != 2 || out[0].Learner != "logistic" || out[1].Learner != "cart" {
 		t.Fatalf("%+v", out)
 	}
-	p, err := prepare(table, s)
+	p, err := prepare(inMemory{table}, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,11 +45,11 @@ func TestCrossValidate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m, err := p.encodeRows(e.encoder, f.Test)
+		m := p.encodeRows(e.encoder, f.Test)
+		raw, probability, err := fit.score(&m)
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw, probability := fit.score(&m)
 		if a := evaluate.ROCAUC(m.Label, raw); a != out[0].ROCAUCByFold[k] {
 			t.Errorf("fold %d: %v, told %v", k, a, out[0].ROCAUCByFold[k])
 		}

@@ -37,17 +37,23 @@ type designColumn struct {
 func (d *design) width() int { return d.numbers + d.indicators }
 
 func newDesign(ctx context.Context, m *features.Matrix) (*design, error) {
-	if len(m.Columns) != len(m.Features) {
+	if m.Load == nil && len(m.Columns) != len(m.Features) {
 		return nil, fmt.Errorf("matrix: %d columns, %d features", len(m.Columns), len(m.Features))
 	}
-	d := &design{rows: m, columns: make([]designColumn, len(m.Columns)), numbers: 1}
-	err := parallel(len(m.Columns), func(j int) (err error) {
-		if err = ctx.Err(); err != nil {
+	for j, xs := range m.Columns {
+		if len(xs) != m.Rows() {
+			return nil, fmt.Errorf("feature %q: %d values, %d labels", m.Features[j].Name, len(xs), m.Rows())
+		}
+	}
+	d := &design{rows: m, columns: make([]designColumn, len(m.Features)), numbers: 1}
+	err := parallel(len(m.Features), func(j int) error {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
-		f, xs := m.Features[j], m.Columns[j]
-		if len(xs) != m.Rows() {
-			return fmt.Errorf("feature %q: %d values, %d labels", f.Name, len(xs), m.Rows())
+		f := m.Features[j]
+		xs, err := m.Column(nil, j)
+		if err != nil {
+			return err
 		}
 		if f.Levels > 0 {
 			d.columns[j], err = categoryColumn(f, xs)
@@ -168,10 +174,17 @@ func numberColumn(f features.Feature, xs []float64) (designColumn, error) {
 const block = 64
 
 // fill makes n rows from row first on: dense values into z, whose leading 1s are
-// there already, and indicators, -1 for none, into on.
-func (d *design) fill(z []float64, on []int32, first, n int) {
+// there already, and indicators, -1 for none, into on. Cells are read into buf.
+func (d *design) fill(z []float64, on []int32, buf []float64, first, n int) error {
 	for j := range d.columns {
-		c, xs := &d.columns[j], d.rows.Columns[j][first:first+n]
+		c := &d.columns[j]
+		if c.number == 0 && c.slot < 0 {
+			continue
+		}
+		xs, err := d.rows.Block(buf, j, first, first+n)
+		if err != nil {
+			return err
+		}
 		if c.number > 0 {
 			for r, x := range xs {
 				if math.IsNaN(x) {
@@ -194,6 +207,7 @@ func (d *design) fill(z []float64, on []int32, first, n int) {
 			on[r*d.slots+c.slot] = at
 		}
 	}
+	return nil
 }
 
 // order says which sums a pass makes.
@@ -282,7 +296,7 @@ func (d *design) pass(ctx context.Context, v []float64, o order, at func(i int, 
 
 func (d *design) part(ctx context.Context, s *sums, v []float64, first, end int, at func(i int, raw float64) (loss, slope, curvature float64)) error {
 	q := d.numbers
-	z, on, curvatures := make([]float64, block*q), make([]int32, block*d.slots), make([]float64, block)
+	z, on, curvatures, buf := make([]float64, block*q), make([]int32, block*d.slots), make([]float64, block), make([]float64, block)
 	for r := range block {
 		z[r*q] = 1
 	}
@@ -291,7 +305,9 @@ func (d *design) part(ctx context.Context, s *sums, v []float64, first, end int,
 			return err
 		}
 		n := min(block, end-first)
-		d.fill(z, on, first, n)
+		if err := d.fill(z, on, buf, first, n); err != nil {
+			return err
+		}
 		clear(curvatures[n:])
 		for r := range n {
 			zr, on := z[r*q:(r+1)*q], on[r*d.slots:(r+1)*d.slots]
@@ -402,7 +418,10 @@ func (d *design) model(ctx context.Context, weights []float64) (*models.Linear, 
 		if c.missing >= 0 {
 			t.Missing += indicators[c.missing]
 		}
-		xs := d.rows.Columns[j]
+		xs, err := d.rows.Column(nil, j)
+		if err != nil {
+			return err
+		}
 		for _, x := range xs {
 			t.Mean += t.At(x)
 		}

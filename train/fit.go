@@ -1,8 +1,10 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"math"
 
 	"propensity/datasets"
 	"propensity/features"
@@ -14,7 +16,6 @@ type fitted struct {
 	name string
 	settled
 	encoder     *features.Encoder
-	model       models.Model
 	calibration models.Calibration
 	choice      models.CalibrationChoice
 }
@@ -27,34 +28,62 @@ type encoded struct {
 	matrix  features.Matrix
 }
 
-// encode fits the encoder on the given rows and encodes them.
+// encode fits the encoder on the given rows, a column at a time, and gives their
+// matrix.
 func (p *prepared) encode(rows []int) (*encoded, error) {
-	table, moments, label := p.candidates.Take(rows), datasets.Take(p.moments, rows), datasets.Take(p.label, rows)
-	table, left := leaveOutCopies(table, label)
-	encoder, more, err := features.FitEncoder(table, moments)
-	if err != nil {
-		return nil, wrapTable(err)
+	label := datasets.Take(p.label, rows)
+	var moments []int64
+	if p.moments != nil {
+		moments = datasets.Take(p.moments, rows)
 	}
-	left = append(left, more...)
-	if len(encoder.Columns) == 0 {
+	fitted, why := make([]features.Column, len(p.candidates)), make([]string, len(p.candidates))
+	err := parallel(len(p.candidates), func(j int) error {
+		c, err := p.column(p.candidates[j])
+		if err != nil {
+			return err
+		}
+		part := pick(&c, rows)
+		if copies(&part, label) {
+			why[j] = "each of its values goes with one outcome only: it is a copy of the label"
+			return nil
+		}
+		if fitted[j], why[j], err = features.FitColumn(&part, moments); why[j] == "" {
+			err = cmp.Or(p.checkFinite(&c), err)
+		}
+		return wrapTable(err)
+	})
+	if err != nil {
+		return nil, err
+	}
+	var columns []features.Column
+	var left []features.LeftOut
+	for j, name := range p.candidates {
+		if why[j] == "" {
+			columns = append(columns, fitted[j])
+		} else {
+			left = append(left, features.LeftOut{Column: name, Reason: why[j]})
+		}
+	}
+	if len(columns) == 0 {
 		return nil, fmt.Errorf("%w: no column is left to learn from: %s", ErrTable, leftOutText(left))
 	}
-	e := &encoded{encoder: encoder, left: left}
-	e.matrix, err = p.encodeRows(encoder, rows)
-	return e, err
+	encoder := features.NewEncoder(columns)
+	return &encoded{encoder: encoder, left: left, matrix: p.encodeRows(encoder, rows)}, nil
 }
 
-// encodeRows encodes the given rows by a fitted encoder.
-func (p *prepared) encodeRows(encoder *features.Encoder, rows []int) (features.Matrix, error) {
-	columns, err := encoder.EncodeTable(p.candidates.Take(rows), datasets.Take(p.moments, rows))
-	if err != nil {
-		return features.Matrix{}, wrapTable(err)
+// checkFinite refuses infinite numbers, in rows to judge by too.
+func (p *prepared) checkFinite(c *datasets.Column) error {
+	for i, x := range c.Numbers {
+		if math.IsInf(x, 0) {
+			return fmt.Errorf("column %q, row %d: %v is not finite: make it missing, or leave the row or the column out", c.Name, p.place(i)+1, x)
+		}
 	}
-	return features.Matrix{Features: encoder.Features(), Columns: columns, Label: datasets.Take(p.label, rows), Group: datasets.Take(p.group, rows)}, nil
+	return nil
 }
 
 // fitLearner settles a learner by the folds, fits it on all the rows of the
-// matrix and chooses its calibrator from the out-of-fold scores.
+// matrix and chooses its calibrator from the out-of-fold scores. With a single
+// fold the model of that fold is the one: it is not fitted again.
 func fitLearner(ctx context.Context, name string, e *encoded, folds []datasets.Fold, spec Spec, tick func(done, total int)) (*fitted, error) {
 	fail := func(err error) (*fitted, error) { return nil, fmt.Errorf("%s: %w", name, err) }
 	s, err := settle(ctx, name, &e.matrix, folds, spec, tick)
@@ -62,8 +91,10 @@ func fitLearner(ctx context.Context, name string, e *encoded, folds []datasets.F
 		return fail(err)
 	}
 	f := &fitted{name: name, settled: s, encoder: e.encoder}
-	if f.model, err = f.Fit(ctx, e.matrix, features.Matrix{}); err != nil {
-		return fail(err)
+	if f.model == nil {
+		if f.model, err = f.Fit(ctx, e.matrix, features.Matrix{}); err != nil {
+			return fail(err)
+		}
 	}
 	scored := finite(s.raw)
 	f.calibration, f.choice, err = fitCalibration(datasets.Take(s.raw, scored), datasets.Take(e.matrix.Label, scored), datasets.Take(e.matrix.Group, scored), spec.Seed)
@@ -74,13 +105,15 @@ func fitLearner(ctx context.Context, name string, e *encoded, folds []datasets.F
 }
 
 // score gives the log-odds and probabilities of encoded rows.
-func (f *fitted) score(m *features.Matrix) (raw, probability []float64) {
-	raw = models.RawAll(f.model, m.Columns, m.Rows())
+func (f *fitted) score(m *features.Matrix) (raw, probability []float64, err error) {
+	if raw, err = rawOf(f.model, m); err != nil {
+		return nil, nil, err
+	}
 	probability = make([]float64, len(raw))
 	for i, r := range raw {
 		probability[i] = f.calibration.Probability(r)
 	}
-	return raw, probability
+	return raw, probability, nil
 }
 
 func leftOutText(left []features.LeftOut) string {

@@ -14,7 +14,7 @@ import (
 // their categories, ranges or missing cells.
 func TestEncodeSeesTrainingRowsOnly(t *testing.T) {
 	table := tableOf(numbers("x", 1, 2, 3, 100, math.NaN(), 2), categories("c", "a", "b", "a", "z", "z", "b"), numbers("y", 0, 1, 1, 0, 1, 0))
-	p, err := prepare(table, Spec{Name: "m", Label: "y"})
+	p, err := prepare(inMemory{table}, Spec{Name: "m", Label: "y"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,8 @@ func TestEncodeSeesTrainingRowsOnly(t *testing.T) {
 	if x.Max != 3 || x.Missing != 0 || x.Rows != 4 || !slices.Equal(c.Levels, []string{"a", "b"}) {
 		t.Errorf("%+v, %+v", x, c)
 	}
-	m, err := p.encodeRows(e.encoder, []int{3, 4})
+	lazy := p.encodeRows(e.encoder, []int{3, 4})
+	m, err := lazy.Dense()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +64,10 @@ func TestFitLearner(t *testing.T) {
 		if len(f.raw) != len(cut.Train) || len(finite(f.raw)) != len(cut.Train) || last == 0 || len(f.settings) == 0 {
 			t.Errorf("%s: %d out-of-fold scores, settings %v", name, len(finite(f.raw)), f.settings)
 		}
-		raw, probability := f.score(&e.matrix)
+		raw, probability, err := f.score(&e.matrix)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for i := range raw {
 			if probability[i] != f.calibration.Probability(raw[i]) {
 				t.Fatalf("%s: row %d: %v of %v", name, i, probability[i], raw[i])

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -60,7 +61,10 @@ func (g *gate) beatsBaseRate() error {
 }
 
 func (g *gate) beatsRule(r *rule) error {
-	p := r.score(g.m)
+	p, err := r.score(g.m)
+	if err != nil {
+		return err
+	}
 	r.LogLoss = evaluate.LogLoss(g.m.Label, p)
 	return g.beats("best rule", fmt.Sprintf("the best one-line rule (%s: %.1f %%, others %.1f %%)", r.Text, 100*r.Matched, 100*r.Others), p)
 }
@@ -125,12 +129,25 @@ func (g *gate) standsAgainst(champion *Champion, p *prepared, s Spec, rows []int
 
 // scoreBy gives a scorer's probabilities of the given rows.
 func (p *prepared) scoreBy(s *models.Scorer, rows []int) ([]float64, error) {
-	columns, err := s.Encoder().EncodeTable(p.all.Take(rows), datasets.Take(p.moments, rows))
+	var faults []error
+	names := p.source.Names()
+	for _, c := range s.Encoder().Columns {
+		if !slices.Contains(names, c.Name) {
+			faults = append(faults, fmt.Errorf("%w: %q", features.ErrColumn, c.Name))
+		}
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	m := p.encodeRows(s.Encoder(), rows)
+	raw, err := rawOf(s.Artifact().Model, &m)
 	if err != nil {
 		return nil, err
 	}
-	_, probability := s.ScoreColumns(columns, len(rows))
-	return probability, nil
+	for i, r := range raw {
+		raw[i] = s.Artifact().Calibration.Probability(r)
+	}
+	return raw, nil
 }
 
 // gainText tells by how much the log loss is lower than a rival's.

@@ -182,13 +182,13 @@ func TestCannotCompare(t *testing.T) {
 		{"another id", func() { manifest.Split.Keys = "id other seed 1" }, "another id"},
 		{"fitted again on all", func() { manifest.Split.Refit = true }, "all rows"},
 		{"no row that it never saw", func() { manifest.Split.KeyBound = "1" }, "only 0 (0 positive); 50 with 5"},
-		{"a column is gone", func() { m.p.all = tableOf(m.p.all.Columns[4]) }, encoder},
+		{"a column is gone", func() { m.p.source = inMemory{tableOf(m.p.source.(inMemory).Columns[4])} }, encoder},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			all := m.p.all
+			all := m.p.source
 			c.change()
 			check := m.decide(t, "logistic", better)
-			*manifest, m.p.all = was, all
+			*manifest, m.p.source = was, all
 			if check.Passed || check.Gain != nil || !strings.Contains(check.Detail, c.word) || !strings.Contains(check.Detail, "promote by hand") {
 				t.Errorf("%+v", check)
 			}

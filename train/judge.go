@@ -21,8 +21,10 @@ type judged struct {
 // judge scores the rows of the newest window, which nobody learnt from.
 func (p *prepared) judge(f *fitted, m *features.Matrix, rows []int, seed uint64) (*judged, error) {
 	j := &judged{fitted: f}
-	j.raw, j.probability = f.score(m)
 	var err error
+	if j.raw, j.probability, err = f.score(m); err != nil {
+		return nil, err
+	}
 	j.report, err = evaluate.Judge(m.Label, j.raw, j.probability, datasets.Take(p.value, rows), m.Group, evaluate.Options{Seed: seed})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.name, err)

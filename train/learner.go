@@ -28,11 +28,22 @@ type Boosting struct {
 
 // Fit grows Options.Trees trees, or fewer if valid says so.
 func (b Boosting) Fit(ctx context.Context, train, valid features.Matrix) (models.Model, error) {
-	r, err := gbdt.Fit(ctx, &train, &valid, b.Options, b.progress)
+	r, err := fitBoosting(ctx, train, valid, b.Options, b.progress)
 	if err != nil {
 		return nil, err
 	}
 	return r.Model, nil
+}
+
+func fitBoosting(ctx context.Context, train, valid features.Matrix, o gbdt.Options, progress func(done, total int)) (*gbdt.Result, error) {
+	train, err := train.Dense()
+	if err == nil {
+		valid, err = valid.Dense()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return gbdt.Fit(ctx, &train, &valid, o, progress)
 }
 
 // options are the learner's own where nothing was given by hand.
@@ -49,6 +60,10 @@ type CART struct{ Options golearn.Options }
 
 // Fit grows one tree.
 func (c CART) Fit(ctx context.Context, train, _ features.Matrix) (models.Model, error) {
+	train, err := train.Dense()
+	if err != nil {
+		return nil, err
+	}
 	m, err := golearn.FitCART(ctx, &train, c.Options)
 	if err != nil {
 		return nil, err
@@ -62,50 +77,88 @@ type settled struct {
 	Learner
 	settings map[string]float64
 	raw      []float64
+	model    models.Model // that of the fold if there is only one
 }
 
 // settle chooses a learner's settings by the folds.
 func settle(ctx context.Context, name string, m *features.Matrix, folds []datasets.Fold, s Spec, tick func(done, total int)) (settled, error) {
 	switch name {
 	case boosting:
-		var raw []float64
-		var err error
-		o := s.Boosting.options(s.Seed)
-		if s.Boosting.Trees > 0 {
-			raw, err = outOfFold(ctx, Boosting{Options: o}, m, folds, tick)
-		} else {
-			o, raw, err = gbdt.CrossFit(ctx, m, folds, o, tick)
-		}
-		return settled{Boosting{o, tick}, map[string]float64{"trees": float64(o.Trees), "leaves": float64(o.Leaves), "rate": o.Rate}, raw}, err
+		return settleBoosting(ctx, m, folds, s, tick)
 	case logistic:
 		l := Logistic{L2: 1}
-		raw, err := outOfFold(ctx, l, m, folds, tick)
-		return settled{l, map[string]float64{"l2": l.L2}, raw}, err
+		raw, model, err := outOfFold(ctx, l, m, folds, tick)
+		return settled{l, map[string]float64{"l2": l.L2}, raw, model}, err
 	case cart:
 		l := CART{golearn.Defaults(s.Seed)}
-		raw, err := outOfFold(ctx, l, m, folds, tick)
-		return settled{l, map[string]float64{"depth": float64(l.Options.Depth), "rows": float64(l.Options.Rows)}, raw}, err
+		raw, model, err := outOfFold(ctx, l, m, folds, tick)
+		return settled{l, map[string]float64{"depth": float64(l.Options.Depth), "rows": float64(l.Options.Rows)}, raw, model}, err
 	}
 	return settled{}, fmt.Errorf("%w: unknown learner %q", ErrSpec, name)
 }
 
-// outOfFold scores every row by a model that did not learn from it.
-func outOfFold(ctx context.Context, l Learner, m *features.Matrix, folds []datasets.Fold, tick func(done, total int)) ([]float64, error) {
+// settleBoosting finds the number of trees, unless it was given by hand.
+func settleBoosting(ctx context.Context, m *features.Matrix, folds []datasets.Fold, s Spec, tick func(done, total int)) (out settled, err error) {
+	o := s.Boosting.options(s.Seed)
+	switch {
+	case s.Boosting.Trees > 0 && len(folds) == 1:
+		out.raw, out.model, err = outOfFold(ctx, Boosting{o, tick}, m, folds, func(int, int) {})
+	case s.Boosting.Trees > 0:
+		out.raw, out.model, err = outOfFold(ctx, Boosting{Options: o}, m, folds, tick)
+	case len(folds) == 1:
+		train, valid := m.Take(folds[0].Train), m.Take(folds[0].Test)
+		var r *gbdt.Result
+		if r, err = fitBoosting(ctx, train, valid, o, tick); err == nil {
+			o.Trees, out.model = r.Best, r.Model
+			out.raw, err = scoreFolds(m, folds, []models.Model{r.Model})
+		}
+	default:
+		var dense features.Matrix
+		if dense, err = m.Dense(); err == nil {
+			o, out.raw, err = gbdt.CrossFit(ctx, &dense, folds, o, tick)
+		}
+	}
+	out.Learner = Boosting{o, tick}
+	out.settings = map[string]float64{"trees": float64(o.Trees), "leaves": float64(o.Leaves), "rate": o.Rate}
+	return out, err
+}
+
+// outOfFold scores every row by a model that did not learn from it; only is the
+// model of a single fold.
+func outOfFold(ctx context.Context, l Learner, m *features.Matrix, folds []datasets.Fold, tick func(done, total int)) (raw []float64, only models.Model, err error) {
+	fitted := make([]models.Model, len(folds))
+	for k, f := range folds {
+		tick(k, len(folds))
+		if fitted[k], err = l.Fit(ctx, m.Take(f.Train), features.Matrix{}); err != nil {
+			return nil, nil, fmt.Errorf("fold %d: %w", k, err)
+		}
+	}
+	if raw, err = scoreFolds(m, folds, fitted); err != nil {
+		return nil, nil, err
+	}
+	tick(len(folds), len(folds))
+	if len(folds) == 1 {
+		only = fitted[0]
+	}
+	return raw, only, nil
+}
+
+// scoreFolds scores the rows that each fold tests by its model; NaN are the rows
+// that none tests.
+func scoreFolds(m *features.Matrix, folds []datasets.Fold, by []models.Model) ([]float64, error) {
 	raw := make([]float64, m.Rows())
 	for i := range raw {
 		raw[i] = math.NaN()
 	}
 	for k, f := range folds {
-		tick(k, len(folds))
-		model, err := l.Fit(ctx, m.Take(f.Train), features.Matrix{})
-		if err != nil {
-			return nil, fmt.Errorf("fold %d: %w", k, err)
-		}
 		test := m.Take(f.Test)
-		for j, r := range models.RawAll(model, test.Columns, test.Rows()) {
+		scores, err := rawOf(by[k], &test)
+		if err != nil {
+			return nil, err
+		}
+		for j, r := range scores {
 			raw[f.Test[j]] = r
 		}
 	}
-	tick(len(folds), len(folds))
 	return raw, nil
 }

@@ -43,7 +43,7 @@ func TestOutOfFold(t *testing.T) {
 	folds := datasets.FoldsOf(datasets.FoldsRule(m.Label, 5), 5)
 	folds[4].Test = folds[4].Test[1:] // a row that no fold predicts
 	var fits [][]float64
-	raw, err := outOfFold(context.Background(), spy{&fits}, m, folds, func(int, int) {})
+	raw, _, err := outOfFold(context.Background(), spy{&fits}, m, folds, func(int, int) {})
 	if err != nil || len(fits) != 5 {
 		t.Fatalf("%d fits, %v", len(fits), err)
 	}

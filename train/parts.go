@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -59,7 +58,7 @@ func (p *prepared) learntFrom(about *models.Split, rows []int) {
 		}
 		about.TrainedUntil = datasets.FormatTime(newest)
 	case SplitOrder:
-		about.TrainedRows = p.places[rows[len(rows)-1]] + 1
+		about.TrainedRows = p.place(rows[len(rows)-1]) + 1
 	}
 }
 
@@ -68,12 +67,7 @@ func (p *prepared) keyOf(s Spec) string {
 	if s.ID != "" {
 		return fmt.Sprintf("id %s seed %d", s.ID, s.Seed)
 	}
-	var names []string
-	for _, c := range p.candidates.Columns {
-		names = append(names, c.Name+" "+c.Kind.String())
-	}
-	slices.Sort(names)
-	return fmt.Sprintf("rows of %s seed %d", strings.Join(names, ", "), s.Seed)
+	return fmt.Sprintf("rows of %s seed %d", strings.Join(p.kinds, ", "), s.Seed)
 }
 
 // unseenBy picks, among the given rows, those that a version certainly never
@@ -96,7 +90,7 @@ func (p *prepared) unseenBy(about models.Split, s Spec, rows []int) ([]int, erro
 		over := until + days*int64(24*time.Hour/time.Microsecond)
 		unseen = func(i int) bool { return p.moments[i] > until && p.moments[i] >= over }
 	case about.Kind == SplitOrder:
-		unseen = func(i int) bool { return p.places[i] >= about.TrainedRows }
+		unseen = func(i int) bool { return p.place(i) >= about.TrainedRows }
 	case about.Refit:
 		return nil, errors.New("it was fitted again on all rows")
 	case about.Keys != p.keyOf(s):
@@ -117,28 +111,82 @@ func (p *prepared) unseenBy(about models.Split, s Spec, rows []int) ([]int, erro
 	return out, nil
 }
 
-// folds cuts the rows to learn from for predictions out of fold. Places are
-// within rows. With too few moments it falls back to folds by account, and says so.
+// From manyRows training rows on, five folds cost more than they tell: what is
+// settled, the calibrator included, comes from one slice of the rows, and the
+// model is the one that was fitted on the others.
+const (
+	manyRows   = 100_000
+	sliceShare = 0.1
+)
+
+// folds cuts the rows to learn from for predictions out of fold; of many rows
+// there is one fold, which tests the slice. Places are within rows. With too few
+// moments it falls back to accounts, and says so.
 func (p *prepared) folds(s Spec, rows []int) (folds []datasets.Fold, note string, err error) {
 	label, keys := datasets.Take(p.label, rows), datasets.Take(p.keys, rows)
+	parts := foldsOf
+	if len(rows) >= manyRows {
+		parts = sliceOf
+	}
+	if s.Split != SplitGroup {
+		var moments []int64
+		if s.Split == SplitTime {
+			moments = datasets.Take(p.moments, rows)
+		}
+		folds, err = parts(s, label, keys, moments)
+		if err != nil {
+			note = fmt.Sprintf("settings and calibration come from folds by account, not by %s: %v", s.Split, err)
+			s.Split = SplitGroup
+		}
+	}
+	if s.Split == SplitGroup {
+		if folds, err = parts(s, label, keys, nil); err != nil {
+			return nil, note, wrapTable(err)
+		}
+	}
+	if len(folds) == 1 {
+		which := map[string]string{SplitTime: "the newest", SplitOrder: "the last", SplitGroup: "those of some accounts"}[s.Split]
+		one := fmt.Sprintf("settings and calibration come from %d of the %d training rows, %s; the model learnt from %d others", len(folds[0].Test), len(rows), which, len(folds[0].Train))
+		if note != "" {
+			one = note + "; " + one
+		}
+		note = one
+	}
+	return folds, note, nil
+}
+
+// foldsOf cuts rows by the split of the spec into five folds.
+func foldsOf(s Spec, label []float64, keys []uint64, moments []int64) (folds []datasets.Fold, err error) {
 	switch s.Split {
 	case SplitTime:
-		folds, err = datasets.FoldsTime(datasets.Take(p.moments, rows), s.horizon(), foldCount)
+		folds, err = datasets.FoldsTime(moments, s.horizon(), foldCount)
 	case SplitOrder:
-		folds, err = datasets.FoldsOrder(len(rows), foldCount)
+		folds, err = datasets.FoldsOrder(len(label), foldCount)
 	default:
-		folds, err = datasets.FoldsGroup(keys, label, foldCount)
-		return folds, "", wrapTable(err)
+		return datasets.FoldsGroup(keys, label, foldCount)
 	}
 	if err == nil {
 		err = datasets.CheckFolds(folds, label)
 	}
-	if err == nil {
-		return folds, "", nil
+	return folds, err
+}
+
+// sliceOf cuts rows by the split of the spec in two, as one fold.
+func sliceOf(s Spec, label []float64, keys []uint64, moments []int64) ([]datasets.Fold, error) {
+	var cut datasets.Split
+	var err error
+	switch s.Split {
+	case SplitTime:
+		cut, err = datasets.SplitTime(moments, s.horizon(), sliceShare)
+	case SplitOrder:
+		cut, err = datasets.SplitOrder(len(label), sliceShare)
+	default:
+		cut, _, err = datasets.SplitGroup(keys, label, sliceShare)
 	}
-	note = fmt.Sprintf("settings and calibration come from folds by account, not by %s: %v", s.Split, err)
-	folds, err = datasets.FoldsGroup(keys, label, foldCount)
-	return folds, note, wrapTable(err)
+	if err == nil {
+		err = cut.CheckLabels(label)
+	}
+	return []datasets.Fold{{Train: cut.Train, Test: cut.Test}}, err
 }
 
 func wrapTable(err error) error {

@@ -32,7 +32,7 @@ func prepared1(t *testing.T, table *datasets.Table, s Spec) (*prepared, Spec) {
 	t.Helper()
 	s.Name, s.Label = "m", "y"
 	s = s.withDefaults()
-	p, err := prepare(table, s)
+	p, err := prepare(inMemory{table}, s)
 	if err != nil {
 		t.Fatal(err)
 	}

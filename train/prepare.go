@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"propensity/datasets"
-	"propensity/features"
 	"propensity/models"
 )
 
@@ -18,14 +17,15 @@ import (
 // prepared is a table taken apart: what may be learnt from, and what is known
 // about each row besides. All slices have one place per labelled row.
 type prepared struct {
-	all        *datasets.Table // every column
-	candidates *datasets.Table // columns that may be features
-	label      []float64       // 0 or 1
-	value      []float64       // money at stake, NaN missing; nil if there is none
-	moments    []int64         // microseconds; nil if there is no time column
-	keys       []uint64        // of the account; of the row's content if there is no id
-	group      []int           // the account, numbered from 0 by first row
-	places     []int           // of the labelled rows in the file
+	source     Columns
+	candidates []string  // columns that may be features, in the order of the table
+	kinds      []string  // of the candidates, as name and kind; only without an id
+	label      []float64 // 0 or 1
+	value      []float64 // money at stake, NaN missing; nil if there is none
+	moments    []int64   // microseconds; nil if there is no time column
+	keys       []uint64  // of the account; of the row's content if there is no id
+	group      []int     // the account, numbered from 0 by first row
+	places     []int     // rows of the file, from 0, that are labelled; nil: all
 	positive   string
 	accounts   int
 	unlabelled int
@@ -33,81 +33,97 @@ type prepared struct {
 }
 
 // prepare reads the roles of the columns and checks them.
-func prepare(t *datasets.Table, s Spec) (*prepared, error) {
-	if t.Rows() == 0 {
+func prepare(source Columns, s Spec) (*prepared, error) {
+	if source.Rows() == 0 {
 		return nil, fmt.Errorf("%w: it has no rows", ErrTable)
 	}
-	if err := hasColumns(t, s); err != nil {
+	names := source.Names()
+	if err := hasColumns(names, s); err != nil {
 		return nil, err
 	}
-	labelled, label, positive, err := readLabel(t.Column(s.Label), s.Positive)
+	column, err := source.Column(s.Label)
 	if err != nil {
 		return nil, err
 	}
-	p := &prepared{label: label, positive: positive, places: labelled, unlabelled: t.Rows() - len(labelled)}
-	if p.unlabelled > 0 {
-		p.notes = append(p.notes, fmt.Sprintf("%d rows without a label were left out", p.unlabelled))
-		t = t.Take(labelled)
-	}
-	p.all, p.candidates = t, candidates(t, s)
-	if s.Value != "" {
-		if c := t.Column(s.Value); c.Kind == datasets.Number {
-			p.value = c.Numbers
-		} else {
-			return nil, fmt.Errorf("%w: the value column %q is %s, not number", ErrTable, s.Value, c.Kind)
-		}
-	}
-	if err := p.readMoments(t, s); err != nil {
+	labelled, label, positive, err := readLabel(&column, s.Positive)
+	if err != nil {
 		return nil, err
 	}
-	return p, p.readAccounts(t, s)
+	p := &prepared{source: source, candidates: candidates(names, s), label: label, positive: positive, unlabelled: source.Rows() - len(label)}
+	if p.unlabelled > 0 {
+		p.places = labelled
+		p.notes = append(p.notes, fmt.Sprintf("%d rows without a label were left out", p.unlabelled))
+	}
+	if s.Value != "" {
+		c, err := p.column(s.Value)
+		if err != nil {
+			return nil, err
+		}
+		if c.Kind != datasets.Number {
+			return nil, fmt.Errorf("%w: the value column %q is %s, not number", ErrTable, s.Value, c.Kind)
+		}
+		p.value = c.Numbers
+	}
+	if err := p.readMoments(s); err != nil {
+		return nil, err
+	}
+	return p, p.readAccounts(s)
 }
 
-func hasColumns(t *datasets.Table, s Spec) error {
+// column is a column of the table, its labelled rows only.
+func (p *prepared) column(name string) (datasets.Column, error) {
+	c, err := p.source.Column(name)
+	if err != nil || p.places == nil {
+		return c, err
+	}
+	return pick(&c, p.places), nil
+}
+
+func hasColumns(names []string, s Spec) error {
 	var absent []string
 	for _, c := range append([]string{s.ID, s.Time, s.Label, s.Value}, s.Drop...) {
-		if c != "" && t.Column(c) == nil {
+		if c != "" && !slices.Contains(names, c) {
 			absent = append(absent, fmt.Sprintf("%q", c))
 		}
 	}
 	for _, c := range slices.Sorted(maps.Keys(s.Types)) {
-		if t.Column(c) == nil {
+		if !slices.Contains(names, c) {
 			absent = append(absent, fmt.Sprintf("%q (of types)", c))
 		}
 	}
 	if len(absent) > 0 {
-		return fmt.Errorf("%w: no column %s; it has %q", ErrTable, strings.Join(absent, ", "), t.Names())
+		return fmt.Errorf("%w: no column %s; it has %q", ErrTable, strings.Join(absent, ", "), names)
 	}
 	return nil
 }
 
 // candidates are the columns that have no other role. The value column, known at
 // the moment, stays a feature.
-func candidates(t *datasets.Table, s Spec) *datasets.Table {
-	out := &datasets.Table{}
-	for _, c := range t.Columns {
-		if c.Name == s.ID || c.Name == s.Time || c.Name == s.Label || slices.Contains(s.Drop, c.Name) {
-			continue
+func candidates(names []string, s Spec) (out []string) {
+	for _, c := range names {
+		if c != s.ID && c != s.Time && c != s.Label && !slices.Contains(s.Drop, c) {
+			out = append(out, c)
 		}
-		out.Columns = append(out.Columns, c)
 	}
 	return out
 }
 
 // readLabel turns the label column into 0 and 1, with the rows that have one.
 func readLabel(c *datasets.Column, positive string) (rows []int, label []float64, spelled string, err error) {
+	number, texts := distinct(c)
+	of := make([]int, len(texts))
+	for _, k := range number {
+		if k >= 0 {
+			of[k]++
+		}
+	}
 	counts := map[string]int{}
 	var order []string
-	for i := range c.Len() {
-		v := c.At(i)
-		if v.Missing() {
-			continue
-		}
-		text := v.String()
-		if counts[text] == 0 {
+	for k, text := range texts {
+		if of[k] > 0 {
+			counts[text] = of[k]
 			order = append(order, text)
 		}
-		counts[text]++
 	}
 	slices.Sort(order)
 	fault := func(format string, args ...any) error {
@@ -136,16 +152,53 @@ func readLabel(c *datasets.Column, positive string) (rows []int, label []float64
 	if counts[spelled] == 0 {
 		return nil, nil, "", fault("never has the positive value %q; it has %s", spelled, listed(order, counts))
 	}
-	for i := range c.Len() {
-		if v := c.At(i); !v.Missing() {
-			y := 0.0
-			if v.String() == spelled {
-				y = 1
-			}
-			rows, label = append(rows, i), append(label, y)
+	one := int32(slices.Index(texts, spelled))
+	label = make([]float64, 0, len(number))
+	rows = make([]int, 0, len(number))
+	for i, k := range number {
+		if k < 0 {
+			continue
 		}
+		y := 0.0
+		if k == one {
+			y = 1
+		}
+		rows, label = append(rows, i), append(label, y)
 	}
 	return rows, label, spelled, nil
+}
+
+// distinct numbers the values of a column, -1 where one is missing, and spells
+// each.
+func distinct(c *datasets.Column) (number []int32, texts []string) {
+	switch c.Kind {
+	case datasets.Number, datasets.Boolean:
+		return enumerate(c.Numbers, func(x float64) bool { return math.IsNaN(x) }, func(x float64) string {
+			return datasets.Value{Kind: c.Kind, Number: x}.String()
+		})
+	case datasets.Time:
+		return enumerate(c.Times, func(t int64) bool { return t == datasets.MissingTime }, datasets.FormatTime)
+	}
+	return c.Codes, c.Values
+}
+
+func enumerate[T comparable](xs []T, missing func(T) bool, spell func(T) string) (number []int32, texts []string) {
+	number = make([]int32, len(xs))
+	known := map[T]int32{}
+	for i, x := range xs {
+		if missing(x) {
+			number[i] = -1
+			continue
+		}
+		k, ok := known[x]
+		if !ok {
+			k = int32(len(texts))
+			known[x] = k
+			texts = append(texts, spell(x))
+		}
+		number[i] = k
+	}
+	return number, texts
 }
 
 // spellPositive spells the positive value as cells of that kind are spelled.
@@ -178,17 +231,20 @@ func listed(values []string, counts map[string]int) string {
 	return fmt.Sprintf("%d values: %s", len(values), strings.Join(parts, ", "))
 }
 
-func (p *prepared) readMoments(t *datasets.Table, s Spec) error {
+func (p *prepared) readMoments(s Spec) error {
 	if s.Time == "" {
 		return nil
 	}
-	c := t.Column(s.Time)
+	c, err := p.column(s.Time)
+	if err != nil {
+		return err
+	}
 	if c.Kind != datasets.Time {
 		return fmt.Errorf("%w: the time column %q is %s, not time; give it one form, such as 2026-03-01", ErrTable, s.Time, c.Kind)
 	}
 	for i, m := range c.Times {
 		if m == datasets.MissingTime {
-			return fmt.Errorf("%w: row %d has no moment in %q: give it one or leave the row out", ErrTable, p.places[i]+1, s.Time)
+			return fmt.Errorf("%w: row %d has no moment in %q: give it one or leave the row out", ErrTable, p.place(i)+1, s.Time)
 		}
 	}
 	p.moments = c.Times
@@ -197,16 +253,21 @@ func (p *prepared) readMoments(t *datasets.Table, s Spec) error {
 
 // readAccounts numbers the accounts. Without an id, rows of the same content are
 // taken for one account, so that copies of a row are never on both sides of a cut.
-func (p *prepared) readAccounts(t *datasets.Table, s Spec) error {
+func (p *prepared) readAccounts(s Spec) error {
 	if s.ID == "" {
-		p.keys = contentKeys(p.candidates, s.Seed)
+		if err := p.contentKeys(s.Seed); err != nil {
+			return err
+		}
 	} else {
-		c := t.Column(s.ID)
+		c, err := p.column(s.ID)
+		if err != nil {
+			return err
+		}
 		ids := make([]string, c.Len())
 		for i := range ids {
 			v := c.At(i)
 			if v.Missing() {
-				return fmt.Errorf("%w: row %d has no account in %q: give it one or leave the row out", ErrTable, p.places[i]+1, s.ID)
+				return fmt.Errorf("%w: row %d has no account in %q: give it one or leave the row out", ErrTable, p.place(i)+1, s.ID)
 			}
 			ids[i] = v.String()
 		}
@@ -215,18 +276,33 @@ func (p *prepared) readAccounts(t *datasets.Table, s Spec) error {
 		}
 		p.keys = datasets.RowKeys(s.Seed, ids)
 	}
-	number := make(map[uint64]int)
-	p.group = make([]int, len(p.keys))
-	for i, k := range p.keys {
-		g, ok := number[k]
-		if !ok {
-			g = len(number)
-			number[k] = g
-		}
-		p.group[i] = g
-	}
-	p.accounts = len(number)
+	p.group, p.accounts = numberKeys(p.keys)
 	return nil
+}
+
+// numberKeys numbers distinct keys by their first row. Keys are hashes: their low
+// bits are place enough in a table of twice their number.
+func numberKeys(keys []uint64) (number []int, distinct int) {
+	size := 16
+	for size < 2*len(keys) {
+		size *= 2
+	}
+	first := make([]int32, size) // a row with the key, from 1; 0 is none
+	number = make([]int, len(keys))
+	for i, k := range keys {
+		at := k & uint64(size-1)
+		for first[at] != 0 && keys[first[at]-1] != k {
+			at = (at + 1) & uint64(size-1)
+		}
+		if first[at] == 0 {
+			first[at] = int32(i + 1)
+			number[i] = distinct
+			distinct++
+			continue
+		}
+		number[i] = number[first[at]-1]
+	}
+	return number, distinct
 }
 
 // refuseDuplicates finds two rows of one account at one moment: one of them is a
@@ -250,7 +326,7 @@ func (p *prepared) refuseDuplicates(ids []string, s Spec) error {
 			continue
 		}
 		if n++; n <= 5 {
-			faults = append(faults, fmt.Sprintf("%q at %s in rows %d and %d", id, datasets.FormatTime(k.moment), p.places[j]+1, p.places[i]+1))
+			faults = append(faults, fmt.Sprintf("%q at %s in rows %d and %d", id, datasets.FormatTime(k.moment), p.place(j)+1, p.place(i)+1))
 		}
 	}
 	if n > 0 {
@@ -261,69 +337,71 @@ func (p *prepared) refuseDuplicates(ids []string, s Spec) error {
 
 // contentKeys hash what a row holds. The order of the columns does not count, so
 // that a later export of the same table gives the same keys.
-func contentKeys(t *datasets.Table, seed uint64) []uint64 {
-	keys := make([]uint64, t.Rows())
-	for i := range keys {
-		keys[i] = datasets.Mix(seed)
+func (p *prepared) contentKeys(seed uint64) error {
+	p.keys = make([]uint64, len(p.label))
+	for i := range p.keys {
+		p.keys[i] = datasets.Mix(seed)
 	}
-	columns := slices.Clone(t.Columns)
-	slices.SortFunc(columns, func(a, b datasets.Column) int { return strings.Compare(a.Name, b.Name) })
-	for k := range columns {
-		c := &columns[k]
-		texts := make([]uint64, len(c.Values))
+	for _, name := range slices.Sorted(slices.Values(p.candidates)) {
+		c, err := p.source.Column(name)
+		if err != nil {
+			return err
+		}
+		p.kinds = append(p.kinds, c.Name+" "+c.Kind.String())
+		texts := make([]uint64, len(c.Values)+1) // that of a missing text is 0
 		for j, s := range c.Values {
 			h := fnv.New64a()
 			h.Write([]byte(s)) //nolint:errcheck // a hash never fails
-			texts[j] = h.Sum64()
+			texts[j+1] = h.Sum64()
 		}
-		for i := range keys {
-			var cell uint64
-			switch {
-			case c.Numbers != nil:
-				switch x := c.Numbers[i]; { // NaN and 0 have more than one spelling
-				case math.IsNaN(x):
-					cell = math.Float64bits(math.NaN())
-				case x != 0:
-					cell = math.Float64bits(x)
-				}
-			case c.Times != nil:
-				cell = uint64(c.Times[i])
-			case c.Codes[i] >= 0:
-				cell = texts[c.Codes[i]]
-			}
-			keys[i] = datasets.Mix(keys[i] ^ cell)
-		}
+		eachPart(len(p.keys), func(first, end int) { p.hashCells(&c, texts, first, end) })
 	}
-	return keys
+	return nil
 }
 
-// leaveOutCopies removes columns that give the label away by themselves: few
-// different values, each seen with one outcome only.
-func leaveOutCopies(t *datasets.Table, label []float64) (*datasets.Table, []features.LeftOut) {
-	out := &datasets.Table{Notes: t.Notes}
-	var left []features.LeftOut
-	for i := range t.Columns {
-		if copies(&t.Columns[i], label) {
-			left = append(left, features.LeftOut{Column: t.Columns[i].Name, Reason: "each of its values goes with one outcome only: it is a copy of the label"})
-			continue
+// hashCells adds the cells of one column to the keys of rows from first to end.
+func (p *prepared) hashCells(c *datasets.Column, texts []uint64, first, end int) {
+	missing := math.Float64bits(math.NaN())
+	for i := first; i < end; i++ {
+		at := p.place(i)
+		var cell uint64
+		switch {
+		case c.Numbers != nil:
+			switch x := c.Numbers[at]; { // NaN and 0 have more than one spelling
+			case x != x:
+				cell = missing
+			case x != 0:
+				cell = math.Float64bits(x)
+			}
+		case c.Times != nil:
+			cell = uint64(c.Times[at])
+		default:
+			cell = texts[c.Codes[at]+1]
 		}
-		out.Columns = append(out.Columns, t.Columns[i])
+		p.keys[i] = datasets.Mix(p.keys[i] ^ cell)
 	}
-	return out, left
+}
+
+// eachPart runs f over parts of n rows, on all processors.
+func eachPart(n int, f func(first, end int)) {
+	const least = 1 << 14
+	parts := max(1, n/least)
+	_ = parallel(parts, func(k int) error {
+		f(n*k/parts, n*(k+1)/parts)
+		return nil
+	})
 }
 
 // copyValues is the most values (missing is one) that a copy of the label has.
 const copyValues = 10
 
+// copies says that a column gives the label away by itself: few different values,
+// each seen with one outcome only.
 func copies(c *datasets.Column, label []float64) bool {
-	seen := make(map[string]float64, copyValues)
+	seen := make(map[datasets.Value]float64, copyValues)
 	for i, y := range label {
-		v := c.At(i)
-		text := v.String()
-		if v.Missing() {
-			text = "\x00missing"
-		}
-		if was, ok := seen[text]; ok {
+		v := c.At(i) // the zero Value if it is missing
+		if was, ok := seen[v]; ok {
 			if was != y {
 				return false
 			}
@@ -332,7 +410,7 @@ func copies(c *datasets.Column, label []float64) bool {
 		if len(seen) == copyValues {
 			return false
 		}
-		seen[text] = y
+		seen[v] = y
 	}
 	return len(seen) > 1
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"propensity/datasets"
 )
 
@@ -130,10 +132,10 @@ func TestPrepareNamesAllAbsentColumns(t *testing.T) {
 	table := tableOf(numbers("x", 1, 2), numbers("y", 0, 1))
 	s := Spec{Name: "m", ID: "who", Time: "when", Label: "what", Value: "money", Drop: []string{"gone", "x"},
 		Types: map[string]datasets.Kind{"typo": datasets.Number}}
-	_, err := prepare(table, s)
+	_, err := prepare(inMemory{table}, s)
 	says(t, err, ErrTable, `"who"`, `"when"`, `"what"`, `"money"`, `"gone"`, `"typo"`, `["x" "y"]`)
 
-	_, err = prepare(&datasets.Table{Columns: []datasets.Column{numbers("y")}}, Spec{Label: "y"})
+	_, err = prepare(inMemory{&datasets.Table{Columns: []datasets.Column{numbers("y")}}}, Spec{Label: "y"})
 	says(t, err, ErrTable, "no rows")
 }
 
@@ -142,11 +144,11 @@ func TestPrepareRoles(t *testing.T) {
 	table := tableOf(
 		ids("who", "a", "b", "a", "c"), times("when", 1, 1, 2, 3), numbers("x", 1, 2, 3, 4),
 		numbers("money", 10, nan, 30, 40), categories("note", "p", "q", "r", "s"), numbers("y", 0, nan, 1, 0))
-	p, err := prepare(table, Spec{Name: "m", ID: "who", Time: "when", Label: "y", Value: "money", Drop: []string{"note"}})
+	p, err := prepare(inMemory{table}, Spec{Name: "m", ID: "who", Time: "when", Label: "y", Value: "money", Drop: []string{"note"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := p.candidates.Names(); !slices.Equal(got, []string{"x", "money"}) {
+	if got := p.candidates; !slices.Equal(got, []string{"x", "money"}) {
 		t.Errorf("candidates %v: the value is a feature, other roles are not", got)
 	}
 	if p.unlabelled != 1 || len(p.notes) != 1 || !slices.Equal(p.places, []int{0, 2, 3}) {
@@ -179,18 +181,18 @@ func TestPrepareRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.spec.Label = "y"
-			_, err := prepare(c.table, c.spec)
+			_, err := prepare(inMemory{c.table}, c.spec)
 			says(t, err, ErrTable, c.words...)
 		})
 	}
 	t.Run("rows are those of the file", func(t *testing.T) {
 		table := tableOf(ids("who", "u", "a", "b", "a"), times("when", 9, 1, 2, 1), numbers("y", math.NaN(), 0, 1, 1))
-		_, err := prepare(table, Spec{ID: "who", Time: "when", Label: "y"})
+		_, err := prepare(inMemory{table}, Spec{ID: "who", Time: "when", Label: "y"})
 		says(t, err, ErrTable, "rows 2 and 4")
 	})
 	t.Run("an account may come again", func(t *testing.T) {
 		table := tableOf(ids("who", "a", "a", "b", "b"), times("when", 1, 2, 1, 2), y)
-		if _, err := prepare(table, Spec{ID: "who", Time: "when", Label: "y"}); err != nil {
+		if _, err := prepare(inMemory{table}, Spec{ID: "who", Time: "when", Label: "y"}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -199,11 +201,18 @@ func TestPrepareRefuses(t *testing.T) {
 // Rows of the same content are one account, however NaN, 0 and the order of the
 // columns are written; rows that differ anywhere are not.
 func TestContentKeys(t *testing.T) {
+	keysOf := func(t *testing.T, table *datasets.Table, seed uint64) []uint64 {
+		p := &prepared{source: inMemory{table}, candidates: table.Names(), label: make([]float64, table.Rows())}
+		if err := p.contentKeys(seed); err != nil {
+			t.Fatal(err)
+		}
+		return p.keys
+	}
 	otherNaN := math.Float64frombits(0x7ff8000000000123)
 	x := numbers("x", 1, 1, math.NaN(), otherNaN, 0, math.Copysign(0, -1), 2)
 	c := categories("c", "a", "a", "b", "b", "", "", "a")
 	w := times("w", 1, 1, 2, 2, 3, 3, 1)
-	keys := contentKeys(tableOf(x, c, w), 7)
+	keys := keysOf(t, tableOf(x, c, w), 7)
 	for i := 0; i < 6; i += 2 {
 		if keys[i] != keys[i+1] {
 			t.Errorf("rows %d and %d hold the same", i, i+1)
@@ -213,18 +222,18 @@ func TestContentKeys(t *testing.T) {
 	if len(distinct) != 4 {
 		t.Errorf("%d different rows, expected 4", len(distinct))
 	}
-	if !slices.Equal(keys, contentKeys(tableOf(w, x, c), 7)) {
+	if !slices.Equal(keys, keysOf(t, tableOf(w, x, c), 7)) {
 		t.Error("the order of columns counts")
 	}
-	if slices.Equal(keys, contentKeys(tableOf(x, c, w), 8)) {
+	if slices.Equal(keys, keysOf(t, tableOf(x, c, w), 8)) {
 		t.Error("the seed does not count")
 	}
 	codes := categories("c", "b", "b", "a", "a", "", "", "b") // other codes for the same texts
 	codes.Values[0], codes.Values[1] = "a", "b"
-	if !slices.Equal(keys, contentKeys(tableOf(x, codes, w), 7)) {
+	if !slices.Equal(keys, keysOf(t, tableOf(x, codes, w), 7)) {
 		t.Error("the codes count, not the texts")
 	}
-	swapped := contentKeys(tableOf(numbers("a", 1, 2), numbers("b", 2, 1)), 7)
+	swapped := keysOf(t, tableOf(numbers("a", 1, 2), numbers("b", 2, 1)), 7)
 	if swapped[0] == swapped[1] {
 		t.Error("values in other columns give the same key")
 	}
@@ -250,11 +259,40 @@ func TestLeaveOutCopies(t *testing.T) {
 	nearly[0] = 1
 	table := tableOf(numbers("copy", label...), numbers("says by being missing", missing...), categories("finer", coarse...),
 		numbers("nearly", nearly...), numbers("all different", grow...), numbers("constant", make([]float64, n)...))
-	out, left := leaveOutCopies(table, label)
-	if got := out.Names(); !slices.Equal(got, []string{"nearly", "all different", "constant"}) {
-		t.Errorf("kept %q", got)
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
 	}
-	if len(left) != 3 || !strings.Contains(left[0].Reason, "copy of the label") {
-		t.Errorf("left out %+v", left)
+	p := &prepared{source: inMemory{table}, candidates: table.Names(), label: label, group: all}
+	e, err := p.encode(all)
+	if err != nil {
+		t.Fatal(err)
 	}
+	if len(e.encoder.Columns) != 2 || e.encoder.Columns[0].Name != "nearly" || e.encoder.Columns[1].Name != "all different" {
+		t.Errorf("kept %+v", e.encoder.Columns)
+	}
+	if len(e.left) != 4 || !strings.Contains(e.left[0].Reason, "copy of the label") || strings.Contains(e.left[3].Reason, "label") {
+		t.Errorf("left out %+v", e.left)
+	}
+}
+
+// Keys are numbered by their first row, as by a map, also where low bits collide.
+func TestNumberKeys(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		key := rapid.SampledFrom([]uint64{0, 1, 2, 16, 1 << 20, 1 << 40, 1<<40 + 16, math.MaxUint64, math.MaxUint64 - 1<<32})
+		keys := rapid.SliceOfN(key, 0, 60).Draw(t, "keys")
+		got, n := numberKeys(keys)
+		known := map[uint64]int{}
+		for i, k := range keys {
+			if _, ok := known[k]; !ok {
+				known[k] = len(known)
+			}
+			if got[i] != known[k] {
+				t.Fatalf("row %d of %v: number %d", i, keys, got[i])
+			}
+		}
+		if n != len(known) {
+			t.Fatalf("%d of %d", n, len(known))
+		}
+	})
 }

@@ -30,43 +30,70 @@ func (r *rule) matches(x float64) bool {
 
 // bestRule finds the rule with the lowest log loss on the training rows: every
 // category, and each number's deciles. Ties go to the first column.
-func bestRule(e *features.Encoder, m *features.Matrix) *rule {
-	var best *rule
-	lowest := math.Inf(1)
+func bestRule(e *features.Encoder, m *features.Matrix) (*rule, error) {
 	all := tally{float64(m.Rows()), float64(positives(m.Label))}
-	try := func(r rule, matched tally) {
-		others := tally{all.rows - matched.rows, all.positives - matched.positives}
-		if others.rows == 0 || matched.rows == 0 {
-			return
+	best, lowest := make([]*rule, len(e.Columns)), make([]float64, len(e.Columns))
+	err := parallel(len(e.Columns), func(j int) error {
+		column, err := m.Column(nil, j)
+		if err != nil {
+			return err
 		}
-		r.Others, r.Matched = others.rate(), matched.rate()
-		if loss := others.loss(r.Others) + matched.loss(r.Matched); loss < lowest {
-			lowest, best = loss, &r
+		lowest[j] = math.Inf(1)
+		try := func(r rule, matched tally) {
+			others := tally{all.rows - matched.rows, all.positives - matched.positives}
+			if others.rows == 0 || matched.rows == 0 {
+				return
+			}
+			r.Others, r.Matched = others.rate(), matched.rate()
+			if loss := others.loss(r.Others) + matched.loss(r.Matched); loss < lowest[j] {
+				lowest[j], best[j] = loss, &r
+			}
 		}
-	}
-	for j := range e.Columns {
-		c := &e.Columns[j]
-		if c.Kind == datasets.Category {
-			for code, t := range byCode(m.Columns[j], m.Label, len(c.Levels)) {
+		if c := &e.Columns[j]; c.Kind == datasets.Category {
+			for code, t := range byCode(column, m.Label, len(c.Levels)) {
 				try(rule{feature: j, code: float64(code), isCode: true}, t)
 			}
-			continue
+			return nil
 		}
-		for _, q := range deciles(m.Columns[j]) {
-			r := rule{feature: j, most: q}
-			var t tally
-			for i, x := range m.Columns[j] {
-				if r.matches(x) {
-					t.add(m.Label[i])
-				}
+		cuts := deciles(column)
+		for k, t := range upTo(cuts, column, m.Label) {
+			try(rule{feature: j, most: cuts[k]}, t)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var first *rule
+	least := math.Inf(1)
+	for j, r := range best {
+		if r != nil && lowest[j] < least {
+			least, first = lowest[j], r
+		}
+	}
+	if first != nil {
+		first.Text = first.words(&e.Columns[first.feature])
+	}
+	return first, nil
+}
+
+// upTo tallies the rows at or below each cut, in one pass.
+func upTo(cuts, column, label []float64) []tally {
+	out := make([]tally, len(cuts)+1)
+	for i, x := range column {
+		if x == x { // a missing value matches no cut
+			k := 0
+			for k < len(cuts) && x > cuts[k] {
+				k++
 			}
-			try(r, t)
+			out[k].add(label[i])
 		}
 	}
-	if best != nil {
-		best.Text = best.words(&e.Columns[best.feature])
+	for k := 1; k < len(cuts); k++ {
+		out[k].rows += out[k-1].rows
+		out[k].positives += out[k-1].positives
 	}
-	return best
+	return out[:len(cuts)]
 }
 
 // tally counts rows and the positives among them.
@@ -113,7 +140,7 @@ func (r *rule) words(c *features.Column) string {
 // deciles are the distinct values at the nine tenths, smallest first.
 func deciles(xs []float64) []float64 {
 	xs = slices.DeleteFunc(slices.Clone(xs), math.IsNaN)
-	slices.Sort(xs)
+	features.SortNumbers(xs)
 	var out []float64
 	for k := 1; k <= 9 && len(xs) > 0; k++ {
 		q := xs[(len(xs)-1)*k/10]
@@ -125,13 +152,17 @@ func deciles(xs []float64) []float64 {
 }
 
 // score gives the rule's probabilities.
-func (r *rule) score(m *features.Matrix) []float64 {
-	p := make([]float64, m.Rows())
-	for i, x := range m.Columns[r.feature] {
+func (r *rule) score(m *features.Matrix) ([]float64, error) {
+	column, err := m.Column(nil, r.feature)
+	if err != nil {
+		return nil, err
+	}
+	p := make([]float64, len(column))
+	for i, x := range column {
 		p[i] = r.Others
 		if r.matches(x) {
 			p[i] = r.Matched
 		}
 	}
-	return p
+	return p, nil
 }

@@ -27,6 +27,22 @@ func encodedTable(t require, table *datasets.Table, label []float64) (*features.
 
 type require interface{ Fatal(args ...any) }
 
+func ruleOf(t interface{ Fatal(...any) }, e *features.Encoder, m *features.Matrix) *rule {
+	r, err := bestRule(e, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func scoresOf(t interface{ Fatal(...any) }, r *rule, m *features.Matrix) []float64 {
+	p, err := r.score(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 func TestBestRuleByHand(t *testing.T) {
 	nan := math.NaN()
 	for _, c := range []struct {
@@ -43,11 +59,11 @@ func TestBestRuleByHand(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e, m := encodedTable(t, tableOf(c.column), c.label)
-			r := bestRule(e, m)
+			r := ruleOf(t, e, m)
 			if r.Text != c.text || !near(r.Matched, c.matched, 1e-12) || !near(r.Others, c.others, 1e-12) {
 				t.Errorf("%q: %v, others %v", r.Text, r.Matched, r.Others)
 			}
-			for i, p := range r.score(m) {
+			for i, p := range scoresOf(t, r, m) {
 				if (p > 0.5) != (c.label[i] == 1) {
 					t.Errorf("row %d: %v", i, p)
 				}
@@ -66,7 +82,7 @@ func TestBestRuleByHand(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := bestRule(e, &features.Matrix{Columns: columns, Label: []float64{0, 0, 1, 1}})
+		r := ruleOf(t, e, &features.Matrix{Columns: columns, Label: []float64{0, 0, 1, 1}})
 		if r.Text != "login was at most 10 days before" {
 			t.Error(r.Text)
 		}
@@ -120,7 +136,7 @@ func TestBestRuleTwin(t *testing.T) {
 				try(func(i int) bool { return x[i] <= v })
 			}
 		}
-		r := bestRule(e, m)
+		r := ruleOf(t, e, m)
 		if math.IsInf(lowest, 1) {
 			if r != nil {
 				t.Fatalf("a rule %q where none cuts", r.Text)
@@ -128,7 +144,7 @@ func TestBestRuleTwin(t *testing.T) {
 			return
 		}
 		sum := 0.0
-		for i, p := range r.score(m) {
+		for i, p := range scoresOf(t, r, m) {
 			sum -= label[i]*math.Log(p) + (1-label[i])*math.Log(1-p)
 		}
 		if !near(sum, lowest, 1e-9) {
@@ -140,7 +156,7 @@ func TestBestRuleTwin(t *testing.T) {
 func TestRuleOfNothing(t *testing.T) {
 	e, m := encodedTable(t, tableOf(numbers("x", 1, 2)), []float64{0, 1})
 	m.Columns[0] = []float64{math.NaN(), math.NaN()}
-	if r := bestRule(e, m); r != nil {
+	if r := ruleOf(t, e, m); r != nil {
 		t.Errorf("%q", r.Text)
 	}
 	if r := (&rule{most: 3}); r.matches(math.NaN()) || !r.matches(3) || r.matches(3.5) {

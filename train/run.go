@@ -28,6 +28,15 @@ type Result struct {
 // for bit; of the champion only the bands go into it, by way of the spec. Errors are ErrSpec, ErrLabel, ErrTable, those of the
 // learners, or ctx.Err().
 func Run(ctx context.Context, t *datasets.Table, s Spec, champion *Champion, progress Progress) (*Result, error) {
+	return RunColumns(ctx, inMemory{t}, s, champion, progress)
+}
+
+// RunColumns is Run of a table that gives its columns one at a time, such as one
+// larger than memory: the same table and spec give the same artifact as Run. No
+// more columns are held at once than there are processors, and learners that
+// need the whole table at once are ErrSpec: that leaves boosting, without a
+// surrogate.
+func RunColumns(ctx context.Context, t Columns, s Spec, champion *Champion, progress Progress) (*Result, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
@@ -45,6 +54,11 @@ func Run(ctx context.Context, t *datasets.Table, s Spec, champion *Champion, pro
 	if err != nil {
 		return nil, err
 	}
+	if !p.held() {
+		if err := s.columnwise(); err != nil {
+			return nil, err
+		}
+	}
 	cut, about, err := p.parts(s)
 	if err != nil {
 		return nil, err
@@ -61,9 +75,7 @@ func Run(ctx context.Context, t *datasets.Table, s Spec, champion *Champion, pro
 	r.note(p.notes...)
 	r.note(cut.Note, note)
 	progress("prepare", 1, 1)
-	if r.judging, err = p.encodeRows(e.encoder, cut.Test); err != nil {
-		return nil, err
-	}
+	r.judging = p.encodeRows(e.encoder, cut.Test)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -86,7 +98,11 @@ func Run(ctx context.Context, t *datasets.Table, s Spec, champion *Champion, pro
 	if err != nil {
 		return nil, err
 	}
-	return r.result(winner, picture, t.Fingerprint())
+	fingerprint, err := t.Fingerprint()
+	if err != nil {
+		return nil, err
+	}
+	return r.result(winner, picture, fingerprint)
 }
 
 // run carries one training run from step to step.
@@ -150,7 +166,11 @@ func (r *run) gate(winner *judged, champion *Champion, cut datasets.Split) error
 	if err := g.beatsBaseRate(); err != nil {
 		return wrapTable(err)
 	}
-	if best := bestRule(r.encoder, &r.matrix); best != nil {
+	best, err := bestRule(r.encoder, &r.matrix)
+	if err != nil {
+		return err
+	}
+	if best != nil {
 		if err := g.beatsRule(best); err != nil {
 			return wrapTable(err)
 		}

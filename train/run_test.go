@@ -95,7 +95,7 @@ func reload(t *testing.T, table *datasets.Table, s Spec, r *Result) (*prepared, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := prepare(table, s.withDefaults())
+	p, err := prepare(inMemory{table}, s.withDefaults())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -199,6 +199,23 @@ func (s Spec) Validate() error {
 	return nil
 }
 
+// columnwise refuses what needs a whole table in memory.
+func (s Spec) columnwise() error {
+	var faults []error
+	for _, l := range s.Learners {
+		if l != boosting {
+			faults = append(faults, fmt.Errorf("the learner %s needs the whole table in memory: learn by boosting alone, or allow more memory", l))
+		}
+	}
+	if s.Surrogate {
+		faults = append(faults, errors.New("a surrogate needs the whole table in memory: leave it out, or allow more memory"))
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("%w: %w", ErrSpec, errors.Join(faults...))
+	}
+	return nil
+}
+
 // ReadKinds are the kinds to hold a file to when it is read for this spec: the
 // id is kept letter by letter, the moment is a time.
 func (s Spec) ReadKinds() map[string]datasets.Kind {

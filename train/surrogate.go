@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"propensity/models"
 	"propensity/train/golearn"
 )
 
@@ -15,8 +14,15 @@ func (r *run) picture(ctx context.Context, winner *judged) (string, error) {
 		return "", nil
 	}
 	r.progress("surrogate", 0, 1)
-	raw := models.RawAll(winner.model, r.matrix.Columns, r.matrix.Rows())
-	tree, fidelity, err := golearn.Surrogate(ctx, &r.matrix, raw, golearn.Defaults(r.Seed))
+	dense, err := r.matrix.Dense()
+	if err != nil {
+		return "", err
+	}
+	raw, err := rawOf(winner.model, &dense)
+	if err != nil {
+		return "", err
+	}
+	tree, fidelity, err := golearn.Surrogate(ctx, &dense, raw, golearn.Defaults(r.Seed))
 	if err != nil {
 		return "", fmt.Errorf("surrogate: %w", err)
 	}
