@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"propensity/datasets"
 	"propensity/features"
 )
 
@@ -86,5 +87,47 @@ func TestFitLearner(t *testing.T) {
 func TestLeftOutText(t *testing.T) {
 	if s := leftOutText([]features.LeftOut{{Column: "a", Reason: "one"}, {Column: "b", Reason: "two"}}); s != `"a": one; "b": two` {
 		t.Error(s)
+	}
+}
+
+// With one fold, the model that was calibrated is the model: nothing is fitted twice.
+func TestOneFoldOneFit(t *testing.T) {
+	p, s := prepared1(t, known(900, 5), Spec{ID: "who"})
+	all := make([]int, 900)
+	for i := range all {
+		all[i] = i
+	}
+	e, err := p.encode(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fold := datasets.FoldsOf(datasets.FoldsRule(p.label, 4), 4)[0]
+	for _, name := range LearnerNames() {
+		for _, trees := range []int{0, 12} {
+			s.Boosting.Trees = trees
+			f, err := fitLearner(context.Background(), name, e, []datasets.Fold{fold}, s, func(int, int) {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw, _, err := f.score(&e.matrix)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := finite(f.raw); !slices.Equal(got, fold.Test) || !slices.Equal(datasets.Take(f.raw, got), datasets.Take(raw, got)) {
+				t.Errorf("%s: the model that was calibrated is another", name)
+			}
+			// It learnt from the rows of the fold alone: fitted on them again, it is the same.
+			again, err := f.Fit(context.Background(), e.matrix.Take(fold.Train), features.Matrix{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			second, err := rawOf(again, &e.matrix)
+			if err != nil || !slices.Equal(raw, second) {
+				t.Errorf("%s: it learnt from other rows; %v", name, err)
+			}
+			if name == boosting && trees > 0 && f.settings["trees"] != 12 {
+				t.Errorf("%v", f.settings)
+			}
+		}
 	}
 }

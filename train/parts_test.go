@@ -253,3 +253,64 @@ func TestTakeAndFinite(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Of many rows, one slice settles and calibrates, cut as the split of the spec
+// would, and no account or horizon is on both sides of it.
+func TestSliceOfManyRows(t *testing.T) {
+	table := history(10_900, 12)
+	for _, s := range []Spec{{ID: "who", Time: "when", Horizon: 2}, {ID: "who", Split: SplitGroup}, {ID: "who", Split: SplitOrder}} {
+		p, s := prepared1(t, table, s)
+		cut, _, err := p.parts(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Rows to judge by are many enough in number only: all that count are the places.
+		rows := slices.Sorted(slices.Values(slices.Concat(cut.Train, cut.Purged, cut.Test)))
+		folds, note, err := p.folds(s, rows)
+		if err != nil || len(folds) != 1 || !strings.Contains(note, fmt.Sprintf("%d of the 130800 training rows", len(folds[0].Test))) {
+			t.Fatalf("%s: %d folds, %q, %v", s.Split, len(folds), note, err)
+		}
+		f := folds[0]
+		if share := float64(len(f.Test)) / 130_800; share < 0.09 || share > 0.2 {
+			t.Errorf("%s: a slice of %v", s.Split, share)
+		}
+		learnt := map[int]bool{}
+		for _, i := range f.Train {
+			learnt[p.group[i]] = true
+		}
+		for _, i := range f.Test {
+			switch s.Split {
+			case SplitGroup:
+				if learnt[p.group[i]] {
+					t.Fatalf("account %d is on both sides", p.group[i])
+				}
+			case SplitOrder:
+				if i <= f.Train[len(f.Train)-1] {
+					t.Fatalf("row %d settles what later rows learn", i)
+				}
+			}
+		}
+		if s.Split == SplitTime {
+			newest, first := slices.Max(datasets.Take(p.moments, f.Train)), slices.Min(datasets.Take(p.moments, f.Test))
+			if newest+s.horizon().Microseconds() > first {
+				t.Errorf("learnt from %d, settled from %d", newest, first)
+			}
+		}
+	}
+}
+
+// Where the slice cannot be cut by time, it is cut by account, and the note says so.
+func TestSliceFallsBack(t *testing.T) {
+	p, s := prepared1(t, history(60_000, 2), Spec{ID: "who", Time: "when"})
+	for i := range p.moments {
+		p.moments[i] = 5
+	}
+	rows := make([]int, len(p.label))
+	for i := range rows {
+		rows[i] = i
+	}
+	folds, note, err := p.folds(s, rows)
+	if err != nil || len(folds) != 1 || !strings.Contains(note, "by account, not by time") || !strings.Contains(note, "120000 training rows") {
+		t.Errorf("%d folds, %q, %v", len(folds), note, err)
+	}
+}
