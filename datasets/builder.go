@@ -129,6 +129,20 @@ func (b *builder) intern(s string) bool {
 	return true
 }
 
+// letters gives the code of a text letter by letter.
+func (b *builder) letters(s []byte, code *int32) bool {
+	key := textKey(s)
+	k := find(&b.words, s, key)
+	if k < 0 {
+		if !utf8.Valid(s) {
+			return false
+		}
+		k = b.words.add(string(s), key)
+	}
+	*code = k
+	return true
+}
+
 // column is the column as it stands.
 func (b *builder) column() Column {
 	c := b.col

@@ -21,11 +21,13 @@ type parquetReader struct {
 	opts  *ReadOptions
 	cols  []arrowColumn
 	r     *pqarrow.FileReader
+	at    io.ReaderAt
+	size  int64
 	leafs []int // the leaf of each of cols
 	total int64 // rows
 
-	open []*pqarrow.ColumnReader // in a stream
-	rows int64                   // read so far
+	open []*parquetColumn // in a stream
+	rows int64            // read so far
 	line int
 }
 
@@ -38,7 +40,7 @@ func openParquet(s *source, o *ReadOptions, stream bool) (*parquetReader, error)
 	if err := checkParquetMarks(at, size, s.name); err != nil {
 		return nil, err
 	}
-	p := &parquetReader{name: s.name, opts: o}
+	p := &parquetReader{name: s.name, opts: o, at: at, size: size}
 	err = guarded(s.name, func() error {
 		props := parquet.NewReaderProperties(&boundedAllocator{most: mostBuffer})
 		props.BufferedStreamEnabled = stream
@@ -130,40 +132,113 @@ func (p *parquetReader) fault(err error) error {
 	return &ParseError{File: p.name, Err: ErrEncoding, Hint: "it is damaged or uses something of Parquet that is not read (" + shorten(err.Error()) + ")"}
 }
 
-// column opens column k over all row groups.
-func (p *parquetReader) column(k int) (*pqarrow.ColumnReader, error) {
-	groups := make([]int, p.r.ParquetReader().NumRowGroups())
+// parquetColumn is one column that is being read, the quick way as far as that goes.
+type parquetColumn struct {
+	p       *parquetReader
+	k       int
+	quick   *pages                // nil: by the library
+	library *pqarrow.ColumnReader // opened when it is needed
+	rows    int64                 // read so far
+}
+
+func (p *parquetReader) column(k int) *parquetColumn {
+	return &parquetColumn{p: p, k: k, quick: p.quick(k)}
+}
+
+// take reads the next n rows; whole says that they are all.
+func (c *parquetColumn) take(n int64, whole bool) (*builder, error) {
+	p := c.p
+	fresh := func() *builder {
+		b := p.cols[c.k].builder(p.opts)
+		b.open = whole && !p.cols[c.k].set
+		b.reserve(int(min(n, 64*p.size))) // a damaged file may state any number of rows
+		return b
+	}
+	b := fresh()
+	if c.quick != nil {
+		// Damage may well be a panic of the library.
+		if err := guarded(p.name, func() error { return c.quick.take(b, n) }); err == nil {
+			c.rows += n
+			return b, nil
+		}
+		c.quick, b = nil, fresh()
+	}
+	return b, guarded(p.name, func() error {
+		const step = 1 << 16
+		if c.library == nil {
+			if err := c.openLibrary(); err != nil {
+				return err
+			}
+			for from := int64(0); from < c.rows; from += step {
+				if err := c.skip(min(step, c.rows-from)); err != nil {
+					return err
+				}
+			}
+		}
+		for end := c.rows + n; c.rows < end; {
+			if err := c.append(b, min(step, end-c.rows)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// openLibrary opens the column over all row groups.
+func (c *parquetColumn) openLibrary() (err error) {
+	groups := make([]int, c.p.r.ParquetReader().NumRowGroups())
 	for i := range groups {
 		groups[i] = i
 	}
-	leaf := map[int]bool{p.leafs[k]: true}
-	r, err := p.r.GetFieldReader(context.Background(), p.cols[k].place, leaf, groups)
-	if err != nil {
-		return nil, p.fault(err)
+	leaf := map[int]bool{c.p.leafs[c.k]: true}
+	if c.library, err = c.p.r.GetFieldReader(context.Background(), c.p.cols[c.k].place, leaf, groups); err != nil {
+		return c.p.fault(err)
 	}
-	return r, nil
+	return nil
 }
 
-// take appends n rows of column k, the first of which is row from of the file.
-func (p *parquetReader) take(k int, r *pqarrow.ColumnReader, b *builder, from, n int64) error {
-	chunks, err := r.NextBatch(n)
+// skip passes over rows that the quick way has read.
+func (c *parquetColumn) skip(n int64) error {
+	chunks, err := c.library.NextBatch(n)
+	if err != nil {
+		return c.p.fault(err)
+	}
+	chunks.Release()
+	return nil
+}
+
+// append appends the next n rows by the library.
+func (c *parquetColumn) append(b *builder, n int64) error {
+	p := c.p
+	chunks, err := c.library.NextBatch(n)
 	if err != nil {
 		return p.fault(err)
 	}
 	defer chunks.Release()
 	if int64(chunks.Len()) != n {
-		return &ParseError{File: p.name, Column: p.cols[k].name, Err: ErrTruncated,
-			Hint: fmt.Sprintf("the column ends before row %d of %d", from+n, p.total)}
+		return &ParseError{File: p.name, Column: p.cols[c.k].name, Err: ErrTruncated,
+			Hint: fmt.Sprintf("the column ends before row %d of %d", c.rows+n, p.total)}
 	}
 	for _, part := range chunks.Chunks() {
 		if row, value := b.appendArray(part); row >= 0 {
 			e := b.refusal(value)
-			e.File, e.Row = p.name, int(from)+row+1
+			e.File, e.Row = p.name, int(c.rows)+row+1
 			return e
 		}
-		from += int64(part.Len())
+		c.rows += int64(part.Len())
 	}
 	return nil
+}
+
+func (c *parquetColumn) close() error {
+	if c.library == nil {
+		return nil
+	}
+	return guarded(c.p.name, func() error {
+		c.library.Release()
+		c.library = nil
+		return nil
+	})
 }
 
 // all reads the columns in parallel.
@@ -181,62 +256,42 @@ func (p *parquetReader) all() (*Table, error) {
 
 // whole reads column k of all row groups.
 func (p *parquetReader) whole(k int) (*builder, error) {
-	b := p.cols[k].builder(p.opts)
-	b.open = !p.cols[k].set
-	err := guarded(p.name, func() error {
-		r, err := p.column(k)
-		if err != nil {
-			return err
-		}
-		defer r.Release()
-		const step = 1 << 16
-		for from := int64(0); from < p.total; from += step {
-			if err := p.take(k, r, b, from, min(step, p.total-from)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	c := p.column(k)
+	b, err := c.take(p.total, true)
+	if closed := c.close(); err == nil {
+		err = closed
+	}
 	return b, err
 }
 
-func (p *parquetReader) next() (t *Table, err error) {
+func (p *parquetReader) next() (*Table, error) {
 	n := min(int64(p.opts.Batch), p.total-p.rows)
 	p.line = int(p.rows) + 1
 	if n == 0 {
 		return nil, io.EOF
 	}
-	err = guarded(p.name, func() error {
-		into := make([]*builder, len(p.cols))
-		for k := range p.cols {
-			if len(p.open) <= k {
-				r, err := p.column(k)
-				if err != nil {
-					return err
-				}
-				p.open = append(p.open, r)
-			}
-			into[k] = p.cols[k].builder(p.opts)
-			if err := p.take(k, p.open[k], into[k], p.rows, n); err != nil {
-				return err
-			}
+	into := make([]*builder, len(p.cols))
+	for k := range p.cols {
+		if len(p.open) <= k {
+			p.open = append(p.open, p.column(k))
 		}
-		p.rows += n
-		t = tableOf(into, false)
-		return nil
-	})
-	return t, err
+		var err error
+		if into[k], err = p.open[k].take(n, false); err != nil {
+			return nil, err
+		}
+	}
+	p.rows += n
+	return tableOf(into, false), nil
 }
 
 func (p *parquetReader) columns() []string { return arrowNames(p.cols) }
 func (p *parquetReader) first() int        { return p.line }
 
 func (p *parquetReader) close() error {
-	return guarded(p.name, func() error {
-		for _, r := range p.open {
-			r.Release()
-		}
-		p.open = nil
-		return nil
-	})
+	var errs []error
+	for _, c := range p.open {
+		errs = append(errs, c.close())
+	}
+	p.open = nil
+	return errors.Join(errs...)
 }

@@ -58,3 +58,28 @@ odd = pa.table({
 pq.write_table(odd, "odd.parquet")
 with pa.ipc.new_file("odd.arrow", odd.schema) as w:
     w.write_table(odd)
+
+# Many pages and row groups, with dictionaries that grow too large and are left for plain values.
+n = 1500
+mixed = pa.table({
+    "few": pa.array([None if i % 7 == 0 else i % 5 - 2 for i in range(n)], pa.int16()),
+    "many": pa.array([None if i // 100 % 3 == 0 else i * i for i in range(n)], pa.int64()),
+    "bytes": pa.array([i % 251 for i in range(n)], pa.uint8()),
+    "unsigned": pa.array([i * 1_000_003 % 2**32 for i in range(n)], pa.uint32()),
+    "long": pa.array([i * 1_000_003 for i in range(n)], pa.uint64()),
+    "single": pa.array([None if i % 11 == 3 else i / 8 for i in range(n)], pa.float32()),
+    "double": pa.array([float("nan") if i % 13 == 0 else None if i % 13 == 1 else i / 7 for i in range(n)], pa.float64()),
+    "required": pa.array([i / 3 for i in range(n)], pa.float64()),
+    "flag": pa.array([None if i % 17 == 0 else i // 40 % 2 == 0 for i in range(n)], pa.bool_()),
+    "sure": pa.array([i % 3 == 0 for i in range(n)], pa.bool_()),
+    "word": pa.array([None if i % 19 == 0 else f"w{i * i % 23}" for i in range(n)], pa.string()),
+    "name": pa.array(["" if i % 29 == 3 else f"account {i}" for i in range(n)], pa.string()),
+    "day": pa.array([None if i % 5 == 0 else dt.date(2020, 1, 1) + dt.timedelta(i % 400) for i in range(n)], pa.date32()),
+    "at": pa.array([None if i % 5 == 0 else dt.datetime(2020, 1, 1) + dt.timedelta(minutes=i) for i in range(n)], pa.timestamp("ms")),
+    "empty": pa.array([None] * n, pa.float64()),
+    "id": pa.array([i if i < 1250 else 10**16 + i for i in range(n)], pa.int64()),
+}, schema=None)
+mixed = mixed.cast(pa.schema([f.with_nullable(f.name not in ("required", "sure")) for f in mixed.schema]))
+pq.write_table(mixed, "mixed.parquet", compression="snappy", row_group_size=550, data_page_size=1024, dictionary_pagesize_limit=2048, write_batch_size=128)
+pq.write_table(mixed, "mixed_v2.parquet", compression="zstd", row_group_size=1000, data_page_size=2048, data_page_version="2.0", write_batch_size=64)
+pq.write_table(mixed, "mixed_delta.parquet", compression="zstd", use_dictionary=False, column_encoding={"many": "DELTA_BINARY_PACKED", "name": "DELTA_BYTE_ARRAY"})

@@ -1,0 +1,515 @@
+package datasets
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/parquet"
+	"github.com/apache/arrow/go/v15/parquet/file"
+)
+
+// errUnusual says that a column holds something that the quick way below does not
+// read: another encoding, a value that its kind cannot hold, damage. The library
+// reads the column again then, and finds what is to be said about it.
+var errUnusual = errors.New("not for the quick way")
+
+// pages reads the plain columns of Parquet, which nearly all are, out of the
+// library's decompressed pages straight into a builder: fixed-size values and
+// texts, plain or by dictionary, with at most one level of definition.
+type pages struct {
+	p      *parquetReader
+	k      int // of p.cols
+	typ    arrow.DataType
+	phys   parquet.Type
+	levels bool // the column may have missing values
+	memory pageMemory
+
+	group   int // the next row group
+	reader  file.PageReader
+	rows    int64 // of the row group that are not yet in a page
+	left    int   // rows of the page not yet taken
+	defined hybrid
+	plain   []byte // values of the page not yet taken
+	bits    int    // of plain[0] taken, if they are booleans
+	indices hybrid
+	coded   bool // values of the page are in indices, not in plain
+
+	// The dictionary of the row group.
+	numbers []float64
+	times   []int64
+	texts   [][]byte
+	codes   []int32  // of the texts in the builder; -1 is not looked up yet
+	into    *builder // the one whose codes they are
+}
+
+// quick is the reader of column k if its kind and type are plain, nil otherwise.
+func (p *parquetReader) quick(k int) *pages {
+	f, c := p.r.ParquetReader(), p.cols[k]
+	leaf := f.MetaData().Schema.Column(p.leafs[k])
+	typ := p.r.Manifest.Fields[c.place].Field.Type
+	if len(p.opts.Missing) > 0 || leaf.MaxDefinitionLevel() > 1 || leaf.MaxRepetitionLevel() > 0 {
+		return nil
+	}
+	if own, _ := kindOfType(typ); own != c.kind && (own != Category || c.kind != Text) {
+		return nil
+	}
+	wants := map[arrow.Type]parquet.Type{arrow.INT8: parquet.Types.Int32, arrow.INT16: parquet.Types.Int32, arrow.INT32: parquet.Types.Int32,
+		arrow.UINT8: parquet.Types.Int32, arrow.UINT16: parquet.Types.Int32, arrow.UINT32: parquet.Types.Int32,
+		arrow.INT64: parquet.Types.Int64, arrow.UINT64: parquet.Types.Int64, arrow.FLOAT32: parquet.Types.Float, arrow.FLOAT64: parquet.Types.Double,
+		arrow.BOOL: parquet.Types.Boolean, arrow.STRING: parquet.Types.ByteArray, arrow.DICTIONARY: parquet.Types.ByteArray,
+		arrow.DATE32: parquet.Types.Int32, arrow.TIMESTAMP: parquet.Types.Int64}
+	if phys, ok := wants[typ.ID()]; !ok || phys != leaf.PhysicalType() {
+		return nil
+	}
+	for g := range f.NumRowGroups() {
+		chunk, err := f.RowGroup(g).MetaData().ColumnChunk(p.leafs[k])
+		if err != nil || chunk.CryptoMetadata() != nil {
+			return nil
+		}
+		for _, e := range chunk.Encodings() {
+			if e != parquet.Encodings.Plain && e != parquet.Encodings.PlainDict && e != parquet.Encodings.RLEDict && e != parquet.Encodings.RLE {
+				return nil
+			}
+		}
+	}
+	return &pages{p: p, k: k, typ: typ, phys: leaf.PhysicalType(), levels: leaf.MaxDefinitionLevel() == 1}
+}
+
+// pageMemory lends one buffer again and again: of the pages of a column only one
+// is alive at a time, and what is kept of it is copied.
+type pageMemory struct{ buf []byte }
+
+func (m *pageMemory) Allocate(size int) []byte {
+	if size < 0 || size > mostBuffer {
+		panic(fmt.Sprintf("a buffer of %d bytes", size))
+	}
+	if size > cap(m.buf) {
+		m.buf = make([]byte, size)
+	}
+	return m.buf[:size]
+}
+
+func (m *pageMemory) Reallocate(size int, b []byte) []byte {
+	if size <= cap(b) {
+		return b[:size]
+	}
+	grown := m.Allocate(size)
+	copy(grown, b)
+	return grown
+}
+
+func (m *pageMemory) Free([]byte) {}
+
+const blockRows = 1024
+
+// take appends n rows to b.
+func (q *pages) take(b *builder, n int64) error {
+	var defined [blockRows]byte
+	var indices [blockRows]uint32
+	for n > 0 {
+		if q.left == 0 {
+			if err := q.page(); err != nil {
+				return err
+			}
+			continue
+		}
+		rows := int(min(n, int64(q.left), blockRows))
+		values := rows
+		if q.levels {
+			if values = q.defined.flags(defined[:rows]); values < 0 {
+				return errUnusual
+			}
+		}
+		if q.coded && !q.indices.read(indices[:values]) {
+			return errUnusual
+		}
+		valid := defined[:rows]
+		if values == rows {
+			valid = nil
+		}
+		if err := q.append(b, rows, values, valid, indices[:values]); err != nil {
+			return err
+		}
+		q.left -= rows
+		n -= int64(rows)
+	}
+	return nil
+}
+
+// page makes the next page of data the current one.
+func (q *pages) page() error {
+	for {
+		if q.reader == nil || q.rows <= 0 {
+			if err := q.nextGroup(); err != nil {
+				return err
+			}
+			continue
+		}
+		if !q.reader.Next() {
+			return errUnusual
+		}
+		page := q.reader.Page()
+		data := page.Data()
+		switch page := page.(type) {
+		case *file.DictionaryPage:
+			if err := q.dictionary(data, int(page.NumValues())); err != nil {
+				return err
+			}
+			continue
+		case *file.DataPageV1:
+			if q.levels {
+				if page.DefinitionLevelEncoding() != parquet.Encodings.RLE || len(data) < 4 {
+					return errUnusual
+				}
+				size := int64(binary.LittleEndian.Uint32(data))
+				if data = data[4:]; size > int64(len(data)) {
+					return errUnusual
+				}
+				q.defined = hybrid{data: data[:size], width: 1}
+				data = data[size:]
+			}
+		case *file.DataPageV2:
+			size := int(page.DefinitionLevelByteLen())
+			if page.RepetitionLevelByteLen() != 0 || size < 0 || size > len(data) {
+				return errUnusual
+			}
+			q.defined = hybrid{data: data[:size], width: 1}
+			data = data[size:]
+		default:
+			continue
+		}
+		q.left = int(page.NumValues())
+		q.rows -= int64(q.left)
+		if q.rows < 0 {
+			return errUnusual
+		}
+		return q.values(data, parquet.Encoding(page.Encoding()))
+	}
+}
+
+// values settles how those of the page are encoded.
+func (q *pages) values(data []byte, e parquet.Encoding) error {
+	q.plain, q.bits, q.coded = nil, 0, false
+	switch {
+	case e == parquet.Encodings.Plain:
+		q.plain = data
+		return nil
+	case e == parquet.Encodings.PlainDict || e == parquet.Encodings.RLEDict:
+		if len(data) == 0 { // all are missing
+			q.indices, q.coded = hybrid{}, true
+			return nil
+		}
+		q.indices, q.coded = hybrid{data: data[1:], width: uint(data[0])}, true
+	case e == parquet.Encodings.RLE && q.phys == parquet.Types.Boolean && len(data) >= 4:
+		q.indices, q.coded = hybrid{data: data[4:], width: 1}, true
+		q.numbers = []float64{0, 1}
+	default:
+		return errUnusual
+	}
+	if q.indices.width > 32 {
+		return errUnusual
+	}
+	return nil
+}
+
+// nextGroup opens the column in the next row group.
+func (q *pages) nextGroup() error {
+	f := q.p.r.ParquetReader()
+	if q.group == f.NumRowGroups() {
+		return errUnusual
+	}
+	group := f.RowGroup(q.group)
+	q.group++
+	chunk, err := group.MetaData().ColumnChunk(q.p.leafs[q.k])
+	if err != nil {
+		return errUnusual
+	}
+	q.rows = group.NumRows()
+	if chunk.NumValues() != q.rows || q.rows < 0 {
+		return errUnusual
+	}
+	start := chunk.DataPageOffset()
+	if at := chunk.DictionaryPageOffset(); chunk.HasDictionaryPage() && 0 < at && at < start {
+		start = at
+	}
+	props := parquet.NewReaderProperties(&q.memory)
+	props.BufferedStreamEnabled, props.BufferSize = true, 64<<10
+	stream, err := props.GetStream(q.p.at, start, chunk.TotalCompressedSize())
+	if err != nil {
+		return errUnusual
+	}
+	q.numbers, q.times, q.texts, q.codes = nil, nil, nil, nil
+	if q.reader == nil {
+		q.reader, err = file.NewPageReader(stream, q.rows, chunk.Compression(), &q.memory, nil)
+	} else {
+		q.reader.Reset(stream, q.rows, chunk.Compression(), nil)
+		err = q.reader.Err()
+	}
+	if err != nil {
+		return errUnusual
+	}
+	return nil
+}
+
+// dictionary keeps the n values of a dictionary page.
+func (q *pages) dictionary(data []byte, n int) error {
+	if q.phys == parquet.Types.Boolean || n < 0 || n > len(data) {
+		return errUnusual
+	}
+	if q.phys == parquet.Types.ByteArray {
+		data = bytes.Clone(data)
+		q.texts, q.codes = make([][]byte, n), make([]int32, n)
+		for i := range n {
+			if q.texts[i], data = cutText(data); q.texts[i] == nil {
+				return errUnusual
+			}
+			q.codes[i] = -1
+		}
+		return nil
+	}
+	b := builder{col: Column{Kind: q.p.cols[q.k].kind}}
+	q.plain = data
+	if err := q.fixed(&b, n); err != nil {
+		return err
+	}
+	q.numbers, q.times = b.col.Numbers, b.col.Times
+	return nil
+}
+
+// cutText takes a text off data, which leads with its length; nil if it is cut off.
+func cutText(data []byte) (text, rest []byte) {
+	if len(data) < 4 {
+		return nil, nil
+	}
+	n := int64(binary.LittleEndian.Uint32(data))
+	if data = data[4:]; n > int64(len(data)) {
+		return nil, nil
+	}
+	return data[:n:n], data[n:]
+}
+
+// append appends rows of which those with a 0 in valid are missing; without valid
+// none is. The others are the next values of the page, or those of the indices.
+func (q *pages) append(b *builder, rows, values int, valid []byte, indices []uint32) error {
+	c := &b.col
+	switch {
+	case q.phys == parquet.Types.ByteArray:
+		var codes [blockRows]int32
+		if err := q.words(b, codes[:values], indices); err != nil {
+			return err
+		}
+		c.Codes = spread(c.Codes, codes[:values], rows, valid, -1)
+		return nil
+	case c.Kind == Time:
+		at := len(c.Times)
+		if q.coded {
+			if !choose(&c.Times, q.times, indices) {
+				return errUnusual
+			}
+		} else if err := q.fixed(b, values); err != nil {
+			return err
+		}
+		c.Times = spaced(c.Times, at, rows, valid, MissingTime)
+		return nil
+	}
+	at := len(c.Numbers)
+	if q.coded {
+		if !choose(&c.Numbers, q.numbers, indices) {
+			return errUnusual
+		}
+	} else if err := q.fixed(b, values); err != nil {
+		return err
+	}
+	c.Numbers = spaced(c.Numbers, at, rows, valid, math.NaN())
+	return nil
+}
+
+// words gives the codes of the next values.
+func (q *pages) words(b *builder, codes []int32, indices []uint32) error {
+	if q.into != b {
+		q.into = b
+		for k := range q.codes {
+			q.codes[k] = -1
+		}
+	}
+	for i := range codes {
+		if !q.coded {
+			var s []byte
+			if s, q.plain = cutText(q.plain); s == nil || !b.letters(s, &codes[i]) {
+				return errUnusual
+			}
+			continue
+		}
+		k := indices[i]
+		if k >= uint32(len(q.codes)) {
+			return errUnusual
+		}
+		if q.codes[k] < 0 && !b.letters(q.texts[k], &q.codes[k]) {
+			return errUnusual
+		}
+		codes[i] = q.codes[k]
+	}
+	return nil
+}
+
+// choose appends the dictionary's values of the indices.
+func choose[T any](to *[]T, dictionary []T, indices []uint32) bool {
+	out := slices.Grow(*to, len(indices))
+	n := len(out)
+	out = out[:n+len(indices)]
+	for i, k := range indices {
+		if k >= uint32(len(dictionary)) {
+			return false
+		}
+		out[n+i] = dictionary[k]
+	}
+	*to = out
+	return true
+}
+
+// spaced moves the values from at on apart, to make room for the missing rows.
+func spaced[T any](xs []T, at, rows int, valid []byte, missing T) []T {
+	if valid == nil {
+		return xs
+	}
+	k := len(xs)
+	xs = slices.Grow(xs, at+rows-k)[:at+rows]
+	for i := rows - 1; i >= 0; i-- {
+		if valid[i] != 0 {
+			k--
+			xs[at+i] = xs[k]
+		} else {
+			xs[at+i] = missing
+		}
+	}
+	return xs
+}
+
+// spread appends the values at the rows that are there.
+func spread[T any](to, values []T, rows int, valid []byte, missing T) []T {
+	at := len(to)
+	return spaced(append(to, values...), at, rows, valid, missing)
+}
+
+// fixed appends the next n values of the page, which all have the same size.
+func (q *pages) fixed(b *builder, n int) error {
+	c := &b.col
+	if q.phys == parquet.Types.Boolean {
+		if (q.bits+n+7)/8 > len(q.plain) {
+			return errUnusual
+		}
+		for i := q.bits; i < q.bits+n; i++ {
+			c.Numbers = append(c.Numbers, float64(q.plain[i/8]>>(i&7)&1))
+		}
+		q.plain, q.bits = q.plain[(q.bits+n)/8:], (q.bits+n)&7
+		return nil
+	}
+	size := 8
+	if q.phys == parquet.Types.Int32 || q.phys == parquet.Types.Float {
+		size = 4
+	}
+	if n > len(q.plain)/size {
+		return errUnusual
+	}
+	data := q.plain[:n*size]
+	q.plain = q.plain[n*size:]
+	if c.Kind == Time {
+		return q.instants(b, data, size)
+	}
+	c.Numbers = slices.Grow(c.Numbers, n)
+	at := len(c.Numbers)
+	c.Numbers = c.Numbers[:at+n]
+	out := c.Numbers[at:]
+	ok := true
+	switch q.typ.ID() {
+	case arrow.FLOAT64:
+		for i := range out {
+			x := math.Float64frombits(binary.LittleEndian.Uint64(data[8*i:]))
+			out[i] = usual(x, &ok)
+		}
+	case arrow.FLOAT32:
+		for i := range out {
+			x := math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
+			out[i] = usual(float64(x), &ok)
+		}
+	case arrow.INT64:
+		for i := range out {
+			v := int64(binary.LittleEndian.Uint64(data[8*i:]))
+			ok = ok && -wholeDigits <= v && v <= wholeDigits
+			out[i] = float64(v)
+		}
+	case arrow.UINT64:
+		for i := range out {
+			v := binary.LittleEndian.Uint64(data[8*i:])
+			ok = ok && v <= wholeDigits
+			out[i] = float64(v)
+		}
+	case arrow.UINT32:
+		for i := range out {
+			out[i] = float64(binary.LittleEndian.Uint32(data[4*i:]))
+		}
+	default:
+		least, most := bounds(q.typ.ID())
+		for i := range out {
+			v := int32(binary.LittleEndian.Uint32(data[4*i:]))
+			ok = ok && least <= v && v <= most
+			out[i] = float64(v)
+		}
+	}
+	if !ok {
+		return errUnusual
+	}
+	return nil
+}
+
+// usual is x as a column has it; ok turns false if it is infinite.
+func usual(x float64, ok *bool) float64 {
+	if x-x == 0 {
+		return x + 0
+	}
+	if !math.IsNaN(x) {
+		*ok = false
+	}
+	return math.NaN()
+}
+
+// bounds are those of a whole number that Parquet holds in 32 bits.
+func bounds(t arrow.Type) (least, most int32) {
+	switch t {
+	case arrow.INT8:
+		return math.MinInt8, math.MaxInt8
+	case arrow.INT16:
+		return math.MinInt16, math.MaxInt16
+	case arrow.UINT8:
+		return 0, math.MaxUint8
+	case arrow.UINT16:
+		return 0, math.MaxUint16
+	}
+	return math.MinInt32, math.MaxInt32
+}
+
+// instants appends dates or timestamps.
+func (q *pages) instants(b *builder, data []byte, size int) error {
+	unit, factor := arrow.Second, int64(86_400) // of days
+	if t, ok := q.typ.(*arrow.TimestampType); ok {
+		unit, factor = t.Unit, 1
+	}
+	for ; len(data) > 0; data = data[size:] {
+		var v int64
+		if size == 4 {
+			v = int64(int32(binary.LittleEndian.Uint32(data)))
+		} else {
+			v = int64(binary.LittleEndian.Uint64(data))
+		}
+		us, ok := microseconds(v*factor, unit)
+		if !ok || !b.instant(us) {
+			return errUnusual
+		}
+	}
+	return nil
+}
