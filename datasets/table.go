@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"time"
 )
 
 // Kind is the type of a column.
@@ -154,20 +153,10 @@ func (v Value) MarshalJSON() ([]byte, error) {
 // FormatNumber is the one spelling of a number: the shortest that ParseNumber
 // reads back as the same float64, without an exponent from 1e-6 up to 1e15, where
 // whole numbers would have more digits than ParseNumber takes; -0 is 0.
-func FormatNumber(x float64) string {
-	if x == 0 {
-		return "0"
-	}
-	if a := math.Abs(x); a < 1e-6 || a >= 1e15 {
-		return strconv.FormatFloat(x, 'g', -1, 64)
-	}
-	return strconv.FormatFloat(x, 'f', -1, 64)
-}
+func FormatNumber(x float64) string { return string(AppendNumber(nil, x)) }
 
 // FormatTime spells an instant in RFC 3339, UTC, to the microsecond.
-func FormatTime(us int64) string {
-	return time.UnixMicro(us).UTC().Format("2006-01-02T15:04:05.999999Z07:00")
-}
+func FormatTime(us int64) string { return string(AppendTime(nil, us)) }
 
 // Table is columns of one length, with names that are unique and not empty.
 type Table struct {

@@ -2,7 +2,6 @@ package datasets
 
 import (
 	"bufio"
-	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/klauspost/compress/zstd"
@@ -163,9 +163,11 @@ func (w *Writer) begin(t *Table) error {
 	case CSV:
 		w.enc, err = newCSVEncoder(w.out, w.comma, w.names)
 	case NDJSON:
-		w.enc, err = newJSONEncoder(w.out, w.names)
-	case ArrowFile, ArrowStream, Parquet:
+		w.enc = newJSONEncoder(w.out, w.names)
+	case ArrowFile, ArrowStream:
 		w.enc, err = newArrowEncoder(w.out, w.format, t)
+	case Parquet:
+		w.enc = newParquetEncoder(w.out, t)
 	default:
 		return fmt.Errorf("%s: unknown %s", w.name, w.format)
 	}
@@ -224,12 +226,16 @@ func (c *Column) writable(f Format) (value string, ok bool) {
 			return fmt.Sprintf("code %d", k), false
 		}
 	}
-	for _, s := range append(slices.Clip(c.Values), c.Name) {
-		if !utf8.ValidString(s) || (f == CSV && bytes.IndexByte([]byte(s), 0) >= 0) {
+	for _, s := range c.Values {
+		if !writableText(s, f) {
 			return s, false
 		}
 	}
-	return "", true
+	return c.Name, writableText(c.Name, f)
+}
+
+func writableText(s string, f Format) bool {
+	return utf8.ValidString(s) && (f != CSV || strings.IndexByte(s, 0) < 0)
 }
 
 func (c *Column) emptyTexts() (n int) {
