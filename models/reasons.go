@@ -2,12 +2,8 @@ package models
 
 import (
 	"cmp"
-	"fmt"
 	"math"
-	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 
 	"propensity/datasets"
 	"propensity/features"
@@ -28,38 +24,81 @@ type Reason struct {
 	LogOdds float64 `json:"-"`
 }
 
-// appendReasons lists the features that matter most, the largest first (ties: in
-// the encoder's order). The Shapley values are exact in log-odds; in probability
-// points each gets the share phi x (p - p0) / (raw - base), a stated allocation
-// that sums to p - p0.
-func (s *Scorer) appendReasons(out []Reason, w *scratch, row []datasets.Value, a *Answer, most int) []Reason {
-	perUnit := s.artifact.Calibration.Derivative(a.Raw)
-	if d := a.Raw - a.Base; math.Abs(d) >= 1e-9 {
-		perUnit = (a.Probability - a.Reference) / d
+// perUnit is what a unit of log-odds is worth in probability along the way from
+// the base. The Shapley values are exact in log-odds; in probability points each
+// gets the share phi x (p - p0) / (raw - base), a stated allocation that sums to
+// p - p0.
+func (s *Scorer) perUnit(raw, probability float64) float64 {
+	if d := raw - s.base; math.Abs(d) >= 1e-9 {
+		return (probability - s.reference) / d
 	}
-	order := w.order[:0]
-	if most != 0 { // explaining costs many times what scoring does
-		s.artifact.Model.Explain(w.phi, w.x)
-		for j, phi := range w.phi {
-			if phi != 0 {
+	return s.artifact.Calibration.Derivative(raw)
+}
+
+// points are percentage points of a Shapley value; files and JSON spell -0 and 0
+// alike.
+func points(phi, perUnit float64) float64 { return 100*phi*perUnit + 0 }
+
+// appendOrder appends the features that matter most, the largest first (ties: in
+// the encoder's order), at most so many; negative: all that are not zero.
+func appendOrder(order []int, phi []float64, most int) []int {
+	const few = 16 // from which on sorting all is cheaper than finding each its place
+	if most < 0 || most > few {
+		for j, x := range phi {
+			if x != 0 {
 				order = append(order, j)
 			}
 		}
-	}
-	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(math.Abs(w.phi[j]), math.Abs(w.phi[i])) })
-	if most >= 0 && len(order) > most {
-		order = order[:most]
-	}
-	for _, j := range order {
-		p, value := &s.phrases[j], row[j]
-		if p.kind == datasets.Time && !value.Missing() {
-			value = datasets.Value{Kind: datasets.Number, Number: w.x[j]}
+		slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(math.Abs(phi[j]), math.Abs(phi[i])) })
+		if most >= 0 && len(order) > most {
+			order = order[:most]
 		}
-		out = append(out, Reason{
-			Feature: s.artifact.Encoder.Columns[j].Name, Value: value, Typical: p.typical,
-			Points: 100*w.phi[j]*perUnit + 0, LogOdds: w.phi[j], // -0 + 0 is 0: files and JSON spell it alike
-			Text: p.sentence(value, w.states[j]),
-		})
+		return order
+	}
+	for j, x := range phi {
+		if x == 0 || most == 0 {
+			continue
+		}
+		size, at := math.Abs(x), len(order)
+		if at == most {
+			if at--; !cmp.Less(math.Abs(phi[order[at]]), size) {
+				continue
+			}
+		} else {
+			order = append(order, j)
+		}
+		for at > 0 && cmp.Less(math.Abs(phi[order[at-1]]), size) {
+			order[at] = order[at-1]
+			at--
+		}
+		order[at] = j
+	}
+	return order
+}
+
+// shown is a cell as its reason shows it: a time in days before the moment.
+func (p *phrase) shown(value datasets.Value, x float64) datasets.Value {
+	if p.kind == datasets.Time && !value.Missing() {
+		return datasets.Value{Kind: datasets.Number, Number: x}
+	}
+	return value
+}
+
+// appendReasons lists the features that matter most to a row.
+func (s *Scorer) appendReasons(out []Reason, w *scratch, row []datasets.Value, a *Answer, most int) []Reason {
+	if most != 0 { // explaining costs many times what scoring does
+		s.artifact.Model.Explain(w.phi, w.x)
+		perUnit := s.perUnit(a.Raw, a.Probability)
+		w.order = appendOrder(w.order[:0], w.phi, most)
+		for _, j := range w.order {
+			p := &s.phrases[j]
+			value := p.shown(row[j], w.x[j])
+			out = append(out, Reason{
+				Feature: s.artifact.Encoder.Columns[j].Name, Value: value, Typical: p.typical,
+				Points: points(w.phi[j], perUnit), LogOdds: w.phi[j],
+				Text: p.sentence(&w.text, value, w.states[j]),
+			})
+		}
 	}
 	if out == nil {
 		out = []Reason{} // JSON: a list, not null
@@ -67,82 +106,16 @@ func (s *Scorer) appendReasons(out []Reason, w *scratch, row []datasets.Value, a
 	return out
 }
 
-// windowed is a name such as logins_28d: what was counted, over how long.
-var windowed = regexp.MustCompile(`^(.+)_(\d+)(d|h|mo)$`)
-
-// phrase is what the sentences about a feature are made of, the same for every row.
-type phrase struct {
-	kind    datasets.Kind
-	name    string         // in words
-	counted string         // of a name such as logins_28d: "logins in 28 days"
-	typical datasets.Value // and in words:
-	usual   string
-}
-
-func newPhrase(c *features.Column) phrase {
-	p := phrase{kind: c.Kind, name: strings.ReplaceAll(c.Name, "_", " "), typical: c.Typical()}
-	p.usual = words(p.typical)
-	if m := windowed.FindStringSubmatch(c.Name); m != nil && c.Kind == datasets.Number {
-		unit := map[string]string{"d": "days", "h": "hours", "mo": "months"}[m[3]]
-		p.counted = fmt.Sprintf("%s in %s %s", strings.ReplaceAll(m[1], "_", " "), m[2], unit)
+// appendWarnings lists the cells of a row that are not ordinary.
+func (s *Scorer) appendWarnings(out []Warning, w *scratch, row []datasets.Value) []Warning {
+	for j, state := range w.states {
+		if state != features.Known {
+			p := &s.phrases[j]
+			out = append(out, Warning{Field: p.field, State: state.String(), Detail: p.detail(&w.text, row[j], state)})
+		}
 	}
-	return p
-}
-
-// sentence puts a feature's value into plain words beside a typical one.
-func (p *phrase) sentence(value datasets.Value, state features.State) string {
-	switch state {
-	case features.Missing:
-		return fmt.Sprintf("%s is missing (typical: %s)", p.name, p.usual)
-	case features.Unseen:
-		return fmt.Sprintf("%s is %s, never seen in training (typical: %s)", p.name, words(value), p.usual)
-	case features.Empty:
-		return fmt.Sprintf("%s is empty (typical: %s)", p.name, p.usual)
+	if out == nil {
+		out = []Warning{} // JSON: a list, not null
 	}
-	switch {
-	case p.kind == datasets.Time && value.Number < 0:
-		return fmt.Sprintf("%s is %s days ahead (typical: %s)", p.name, short(-value.Number), daysBefore(p.typical.Number))
-	case p.kind == datasets.Time:
-		return fmt.Sprintf("%s was %s days before (typical: %s)", p.name, words(value), daysBefore(p.typical.Number))
-	case p.counted != "":
-		return fmt.Sprintf("%s %s (typical: %s)", words(value), p.counted, p.usual)
-	case value == p.typical:
-		return fmt.Sprintf("%s is %s, as is typical", p.name, words(value))
-	}
-	return fmt.Sprintf("%s is %s (typical: %s)", p.name, words(value), p.usual)
-}
-
-// daysBefore spells a typical time so that one ahead of the moment is not taken
-// for one before it.
-func daysBefore(days float64) string {
-	if days < 0 {
-		return short(-days) + " ahead"
-	}
-	return short(days)
-}
-
-// words spells a value for people, briefly.
-func words(v datasets.Value) string {
-	switch v.Kind {
-	case 0:
-		return "missing"
-	case datasets.Number:
-		return short(v.Number)
-	case datasets.Boolean:
-		return v.String()
-	default:
-		return strconv.Quote(clip(v.String()))
-	}
-}
-
-// short rounds to four significant digits, but keeps all before the point.
-func short(x float64) string {
-	if a := math.Abs(x); a < 1e15 && (a >= 1000 || x == math.Trunc(x)) {
-		return datasets.FormatNumber(math.Round(x))
-	}
-	y, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 4, 64), 64)
-	if err != nil {
-		return datasets.FormatNumber(x)
-	}
-	return datasets.FormatNumber(y)
+	return out
 }

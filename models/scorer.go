@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"sync"
 
 	"propensity/datasets"
@@ -23,8 +22,10 @@ type Scorer struct {
 	artifact   *Artifact
 	importance []float64 // share per feature, sums to 1 (or all 0)
 	base       float64   // what every explanation starts from
+	reference  float64   // the probability there
 	phrases    []phrase  // by column
 	scratch    sync.Pool // *scratch
+	tables     sync.Pool // *tableScratch
 }
 
 // scratch is the working memory of one Score call.
@@ -32,6 +33,7 @@ type scratch struct {
 	x, phi []float64
 	states []features.State
 	order  []int
+	text   []byte
 }
 
 // NewScorer readies an artifact and replays its replay rows: an artifact that
@@ -58,12 +60,14 @@ func newScorer(a *Artifact) (*Scorer, error) {
 		return nil, fmt.Errorf("%w: a model of %d features, an encoder of %d columns", ErrDamaged, len(s.importance), n)
 	}
 	s.scratch.New = func() any {
-		return &scratch{make([]float64, n), make([]float64, n), make([]features.State, n), make([]int, n)}
+		return &scratch{x: make([]float64, n), phi: make([]float64, n), states: make([]features.State, n)}
 	}
+	s.tables.New = func() any { return newTableScratch(n) }
 	for j := range a.Encoder.Columns {
 		s.phrases = append(s.phrases, newPhrase(&a.Encoder.Columns[j]))
 	}
 	s.base = a.Model.Explain(make([]float64, n), make([]float64, n))
+	s.reference = a.Calibration.Probability(s.base)
 	return s, nil
 }
 
@@ -153,16 +157,20 @@ func (s *Scorer) Score(dst *Answer, row []datasets.Value, moment int64, reasons 
 	dst.Raw = a.Model.Raw(w.x)
 	dst.Base = s.base
 	dst.Probability = a.Calibration.Probability(dst.Raw)
-	dst.Reference = a.Calibration.Probability(dst.Base)
-	if math.IsNaN(dst.Probability) || math.IsInf(dst.Raw, 0) {
-		return fmt.Errorf("%w: log-odds %v", ErrScore, dst.Raw)
+	dst.Reference = s.reference
+	if err := checkScore(dst.Raw, dst.Probability); err != nil {
+		return err
 	}
-	dst.Score = int(math.Round(dst.Probability * 100))
-	dst.Percentile = math.Round(a.Ranking.Percentile(dst.Raw)*10) / 10
-	dst.Band = a.Manifest.band(dst.Probability)
+	dst.Score = int(score(dst.Probability))
+	dst.Percentile = s.percentile(dst.Raw)
+	if k := a.Manifest.band(dst.Probability); k >= 0 {
+		dst.Band = a.Manifest.Bands[k].Name
+	} else {
+		dst.Band = ""
+	}
 	dst.BaseRate = a.Manifest.BaseRate
 	dst.Reasons = s.appendReasons(dst.Reasons[:0], w, row, dst, reasons)
-	dst.Warnings = s.appendWarnings(dst.Warnings[:0], w.states, row)
+	dst.Warnings = s.appendWarnings(dst.Warnings[:0], w, row)
 	dst.Coverage = s.coverage(w.states)
 	return nil
 }
@@ -194,13 +202,29 @@ func RawAll(m Model, columns [][]float64, rows int) []float64 {
 	return raw
 }
 
-func (m *Manifest) band(p float64) string {
-	for _, b := range m.Bands {
-		if p >= b.From {
-			return b.Name
+func checkScore(raw, probability float64) error {
+	if math.IsNaN(probability) || math.IsInf(raw, 0) {
+		return fmt.Errorf("%w: log-odds %v", ErrScore, raw)
+	}
+	return nil
+}
+
+// score is a probability in hundredths, rounded.
+func score(probability float64) float64 { return math.Round(probability * 100) }
+
+// percentile is that of the ranking, to a tenth.
+func (s *Scorer) percentile(raw float64) float64 {
+	return math.Round(s.artifact.Ranking.Percentile(raw)*10) / 10
+}
+
+// band is the place of the band of a probability, -1 if there is none.
+func (m *Manifest) band(p float64) int {
+	for k := range m.Bands {
+		if p >= m.Bands[k].From {
+			return k
 		}
 	}
-	return ""
+	return -1
 }
 
 func (s *Scorer) coverage(states []features.State) float64 {
@@ -215,55 +239,4 @@ func (s *Scorer) coverage(states []features.State) float64 {
 		return 1
 	}
 	return math.Round(known/all*1e4) / 1e4
-}
-
-func (s *Scorer) appendWarnings(out []Warning, states []features.State, row []datasets.Value) []Warning {
-	for j, state := range states {
-		if state == features.Known {
-			continue
-		}
-		c := &s.artifact.Encoder.Columns[j]
-		out = append(out, Warning{Field: "row." + c.Name, State: state.String(), Detail: stateDetail(c, state, row[j])})
-	}
-	if out == nil {
-		out = []Warning{} // JSON: a list, not null
-	}
-	return out
-}
-
-func stateDetail(c *features.Column, state features.State, v datasets.Value) string {
-	switch state {
-	case features.Missing:
-		return fmt.Sprintf("%s is missing; %s of training rows were", c.Name, percent(c.MissingShare()))
-	case features.Unseen:
-		return fmt.Sprintf("%s %q was never seen in training (%d categories were)", c.Name, clip(v.String()), len(c.Levels))
-	case features.Empty:
-		return fmt.Sprintf("%s is empty text, which is not the same as missing", c.Name)
-	default:
-		if c.Kind == datasets.Time {
-			return fmt.Sprintf("%s is %s; training had %s to %s days before the moment", c.Name, v, short(c.Min), short(c.Max))
-		}
-		return fmt.Sprintf("%s is %s; training had %s to %s", c.Name, v, short(c.Min), short(c.Max))
-	}
-}
-
-// percent spells a share so that little does not read as none.
-func percent(share float64) string {
-	switch p := share * 100; {
-	case p == 0:
-		return "none"
-	case p < 1:
-		return "under 1 %"
-	default:
-		return fmt.Sprintf("%.0f %%", p)
-	}
-}
-
-// clip keeps what a caller sent from flooding a message.
-func clip(s string) string {
-	const most = 60
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "..."
 }

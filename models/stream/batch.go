@@ -1,10 +1,10 @@
 package stream
 
 import (
+	"errors"
 	"fmt"
-	"math"
+	"slices"
 	"strconv"
-	"strings"
 
 	"propensity/datasets"
 	"propensity/features"
@@ -13,154 +13,111 @@ import (
 
 // scored is one batch of answers.
 type scored struct {
-	table         *datasets.Table
-	bands, states map[string]int
+	table  *datasets.Table
+	bands  []int // by the bands of the manifest
+	states []int // by features.State
 }
 
 // score answers every row of a batch; first is the place of its first row in the file.
 func (p *plan) score(t *datasets.Table, first int) (scored, error) {
-	e := p.s.Encoder()
-	columns := make([]*datasets.Column, len(e.Columns))
-	for j := range columns {
-		columns[j] = t.Column(e.Columns[j].Name)
+	moments, fault := p.moments(t, first)
+	if fault != nil && len(moments) == 0 {
+		return scored{}, fault
 	}
-	accounts, moments := t.Column(p.account), t.Column(p.moment)
-	if moments != nil && moments.Kind != datasets.Time {
-		return scored{}, fmt.Errorf("the moment %w", &features.TypeError{
-			Column: p.moment, Want: datasets.Time, Value: moments.At(0), Hint: "read the file with the kinds that Kinds gives"})
+	if fault != nil { // of the first row that has none: those before it may have faults too
+		t = t.Take(places(len(moments)))
 	}
-	row := make([]datasets.Value, len(columns))
-	b := newBatch(p, t.Rows())
-	var a models.Answer
-	for i := range t.Rows() {
-		for j, c := range columns {
-			row[j] = datasets.Value{}
-			if c != nil {
-				row[j] = c.At(i)
-			}
-		}
-		moment := p.o.AsOf
-		if moments != nil {
-			if moment = moments.Times[i]; moment == datasets.MissingTime {
-				return scored{}, fmt.Errorf("row %d has no moment in %q", first+i+1, p.moment)
-			}
-		}
-		if err := p.s.Score(&a, row, moment, p.o.Reasons); err != nil {
-			return scored{}, fmt.Errorf("row %d: %w", first+i+1, err)
-		}
-		if accounts != nil {
-			a.Account = accounts.At(i).String()
-		}
-		b.add(&a, moment)
+	a, err := p.s.ScoreTable(t, moments, p.o.Reasons)
+	var row *features.RowError
+	switch {
+	case errors.As(err, &row):
+		return scored{}, fmt.Errorf("row %d: %w", first+row.Row+1, row.Err)
+	case err != nil:
+		return scored{}, err
+	case fault != nil:
+		return scored{}, fault
 	}
-	b.table = b.columns()
-	return b.scored, nil
+	return scored{p.output(t, moments, a), a.Bands, a.States[:]}, nil
 }
 
-// batch collects answers as columns.
-type batch struct {
-	scored
-	p       *plan
-	account text
-	model   text
-	band    text
-	warning text
-	feature []text
-	reason  []text
-	points  [][]float64
-	asOf    []int64
-	numbers [6][]float64
+// moments are those of the rows; with an error, of the rows before the first that
+// has none.
+func (p *plan) moments(t *datasets.Table, first int) ([]int64, error) {
+	c := t.Column(p.moment)
+	if c == nil {
+		return slices.Repeat([]int64{p.o.AsOf}, t.Rows()), nil
+	}
+	if c.Kind != datasets.Time {
+		return nil, fmt.Errorf("the moment %w", &features.TypeError{
+			Column: p.moment, Want: datasets.Time, Value: c.At(0), Hint: "read the file with the kinds that Kinds gives"})
+	}
+	if i := slices.Index(c.Times, datasets.MissingTime); i >= 0 {
+		return c.Times[:i], fmt.Errorf("row %d has no moment in %q", first+i+1, p.moment)
+	}
+	return c.Times, nil
 }
 
-var numberNames = [...]string{"version", "probability", "score", "percentile", "reference", "coverage"}
-
-func newBatch(p *plan, rows int) *batch {
-	b := &batch{p: p, scored: scored{bands: map[string]int{}, states: map[string]int{}}}
-	b.feature, b.reason = make([]text, p.o.Reasons), make([]text, p.o.Reasons)
-	b.points = make([][]float64, p.o.Reasons)
-	b.asOf = make([]int64, 0, rows)
-	for k := range b.numbers {
-		b.numbers[k] = make([]float64, 0, rows)
+// places are 0 to n-1.
+func places(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
 	}
-	return b
+	return out
 }
 
-func (b *batch) add(a *models.Answer, moment int64) {
-	b.account.add(a.Account, a.Account == "")
-	b.model.add(b.p.o.Model, false)
-	b.band.add(a.Band, false)
-	b.bands[a.Band]++
-	b.asOf = append(b.asOf, moment)
-	for k, x := range [...]float64{float64(b.p.o.Version), a.Probability, float64(a.Score), a.Percentile, a.Reference, a.Coverage} {
-		b.numbers[k] = append(b.numbers[k], x)
-	}
-	for k := range b.reason {
-		points := math.NaN()
-		var r models.Reason
-		if k < len(a.Reasons) {
-			r = a.Reasons[k]
-			points = r.Points
-		}
-		b.feature[k].add(r.Feature, r.Feature == "")
-		b.reason[k].add(r.Text, r.Text == "")
-		b.points[k] = append(b.points[k], points)
-	}
-	var details []string
-	for _, w := range a.Warnings {
-		b.states[w.State]++
-		details = append(details, w.Detail)
-	}
-	b.warning.add(strings.Join(details, "; "), len(details) == 0)
-}
-
-// columns is the output table; an account is left out where none is known.
-func (b *batch) columns() *datasets.Table {
+// output is the table to write; an account is left out where none is known.
+func (p *plan) output(in *datasets.Table, moments []int64, a *models.Answers) *datasets.Table {
+	rows := len(moments)
 	t := &datasets.Table{}
-	add := func(c datasets.Column) { t.Columns = append(t.Columns, c) }
-	if b.p.account != "" {
-		add(b.account.column("account"))
+	add := func(name string, c datasets.Column) {
+		c.Name = name
+		t.Columns = append(t.Columns, c)
 	}
-	add(b.model.column("model"))
-	add(datasets.Column{Name: numberNames[0], Kind: datasets.Number, Numbers: b.numbers[0]})
-	add(datasets.Column{Name: "as_of", Kind: datasets.Time, Times: b.asOf})
-	for k := 1; k < len(numberNames); k++ {
-		add(datasets.Column{Name: numberNames[k], Kind: datasets.Number, Numbers: b.numbers[k]})
+	number := func(name string, xs []float64) {
+		add(name, datasets.Column{Kind: datasets.Number, Numbers: xs})
 	}
-	add(b.band.column("band"))
-	for k := range b.reason {
-		n := strconv.Itoa(k + 1)
-		add(b.feature[k].column("reason_" + n + "_feature"))
-		add(datasets.Column{Name: "reason_" + n + "_points", Kind: datasets.Number, Numbers: b.points[k]})
-		add(b.reason[k].column("reason_" + n))
+	if p.account != "" {
+		add("account", accounts(in.Column(p.account)))
 	}
-	add(b.warning.column("warnings"))
+	add("model", datasets.Column{Kind: datasets.Text, Codes: make([]int32, rows), Values: []string{p.o.Model}})
+	number("version", slices.Repeat([]float64{float64(p.o.Version)}, rows))
+	add("as_of", datasets.Column{Kind: datasets.Time, Times: moments})
+	number("probability", a.Probability)
+	number("score", a.Score)
+	number("percentile", a.Percentile)
+	number("reference", slices.Repeat([]float64{a.Reference}, rows))
+	number("coverage", a.Coverage)
+	add("band", a.Band)
+	for k := range a.Reasons {
+		n := "reason_" + strconv.Itoa(k+1)
+		add(n+"_feature", a.Reasons[k].Feature)
+		add(n+"_points", a.Reasons[k].Points)
+		add(n, a.Reasons[k].Text)
+	}
+	add("warnings", a.Warnings)
 	return t
 }
 
-// text collects a column of strings.
-type text struct {
-	codes  []int32
-	values []string
-	places map[string]int32
-}
-
-func (t *text) add(s string, missing bool) {
-	if missing {
-		t.codes = append(t.codes, -1)
-		return
+// accounts are the ids as text, letter by letter; an empty one is missing.
+func accounts(c *datasets.Column) datasets.Column {
+	if c == nil {
+		return datasets.Column{Kind: datasets.Text, Codes: []int32{}}
 	}
-	if t.places == nil {
-		t.places = make(map[string]int32)
+	if (c.Kind == datasets.Text || c.Kind == datasets.Category) && !slices.Contains(c.Values, "") {
+		return datasets.Column{Kind: datasets.Text, Codes: c.Codes, Values: c.Values}
 	}
-	k, ok := t.places[s]
-	if !ok {
-		k = int32(len(t.values))
-		t.places[s] = k
-		t.values = append(t.values, s)
+	out := datasets.Column{Kind: datasets.Text, Codes: make([]int32, 0, c.Len())}
+	codes := map[string]int32{"": -1}
+	for i := range c.Len() {
+		s := c.At(i).String()
+		code, ok := codes[s]
+		if !ok {
+			code = int32(len(out.Values))
+			codes[s] = code
+			out.Values = append(out.Values, s)
+		}
+		out.Codes = append(out.Codes, code)
 	}
-	t.codes = append(t.codes, k)
-}
-
-func (t *text) column(name string) datasets.Column {
-	return datasets.Column{Name: name, Kind: datasets.Text, Codes: t.codes, Values: t.values}
+	return out
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"propensity/datasets"
+	"propensity/features"
 	"propensity/models"
 )
 
@@ -141,13 +142,17 @@ func Run(ctx context.Context, s *models.Scorer, in Source, out Sink, o Options, 
 				return err
 			}
 			written = true
-			sum.add(b)
+			p.count(sum, b)
 			if tick != nil {
 				tick(sum.Rows)
 			}
 		}
 		if !written && ctx.Err() == nil {
-			return out.Write(newBatch(p, 0).columns()) // a table without rows has its columns
+			none, err := p.s.ScoreTable(&datasets.Table{}, nil, p.o.Reasons)
+			if err != nil {
+				return err
+			}
+			return out.Write(p.output(&datasets.Table{}, nil, none)) // a table without rows has its columns
 		}
 		return nil
 	})
@@ -207,12 +212,17 @@ func quoted(names []string) []string {
 	return out
 }
 
-func (s *Summary) add(b scored) {
+// count adds a batch to the summary.
+func (p *plan) count(s *Summary, b scored) {
 	s.Rows += b.table.Rows()
-	for band, n := range b.bands {
-		s.Bands[band] += n
+	for k, n := range b.bands {
+		if n > 0 {
+			s.Bands[p.s.Artifact().Manifest.Bands[k].Name] += n
+		}
 	}
 	for state, n := range b.states {
-		s.States[state] += n
+		if n > 0 {
+			s.States[features.State(state).String()] += n
+		}
 	}
 }
