@@ -1,5 +1,7 @@
 // Command bench proves and measures what the tests are too short for.
 //
+//	go run ./bench                                measure speed and memory
+//	go run ./bench --peers --write                beside other libraries, into docs/BENCHMARKS.md
 //	go run ./bench proofs                          list the proofs
 //	go run ./bench proofs publish --budget 1m      run one
 //	go run ./bench proofs publish --record         and write the result into docs/PROOFS.md
@@ -26,11 +28,14 @@ func main() {
 	defer stop()
 	root := &cobra.Command{
 		Use: "bench", Short: "long proofs and measurements", SilenceErrors: true, SilenceUsage: true,
+		Long: `Without a command: measures training, scoring, explaining and reading, and with
+--peers other libraries beside them, in turn and on the same data. The times decide
+nothing but the words ahead, tie and behind.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	benchmarkFlags(root)
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(proofsCommand(), childCommand(), qualityCommand(), tourCommand())
+	root.AddCommand(measureCommand(), proofsCommand(), childCommand(), qualityCommand(), tourCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		if failed := (*failure)(nil); errors.As(err, &failed) {
