@@ -102,26 +102,27 @@ func SplitGroup(keys []uint64, label []float64, share float64) (s Split, bound u
 	if err := checkShare(len(keys), share); err != nil {
 		return Split{}, 0, err
 	}
-	strata, err := accountStrata(keys, label)
+	a, err := accountsOf(keys, label)
 	if err != nil {
 		return Split{}, 0, err
 	}
-	tested := make(map[uint64]bool)
+	tested, accounts := make([]bool, len(a.keys)), 0
 	bound = math.MaxUint64
-	for _, accounts := range strata {
+	for _, stratum := range a.strata {
 		n := 0
-		if len(accounts) > 1 {
-			n = min(shareOf(len(accounts), share), len(accounts)-1)
+		if len(stratum) > 1 {
+			n = min(shareOf(len(stratum), share), len(stratum)-1)
 		}
-		for _, key := range accounts[:n] {
-			tested[key] = true
+		for _, k := range stratum[:n] {
+			tested[k] = true
 		}
-		if n < len(accounts) {
-			bound = min(bound, accounts[n])
+		if n < len(stratum) {
+			bound = min(bound, a.keys[stratum[n]])
 		}
+		accounts += n
 	}
-	for i, key := range keys {
-		if tested[key] {
+	for i, k := range a.of {
+		if tested[k] {
 			s.Test = append(s.Test, i)
 		} else {
 			s.Train = append(s.Train, i)
@@ -130,9 +131,8 @@ func SplitGroup(keys []uint64, label []float64, share float64) (s Split, bound u
 	if err := s.CheckLabels(label); err != nil {
 		return Split{}, 0, err
 	}
-	all := len(strata[0]) + len(strata[1])
 	s.Note = fmt.Sprintf("by account: tested on %d rows of %d of %d accounts, trained on the other %d rows",
-		len(s.Test), len(tested), all, len(s.Train))
+		len(s.Test), accounts, len(a.keys), len(s.Train))
 	return s, bound, nil
 }
 
@@ -210,23 +210,20 @@ func FoldsGroup(keys []uint64, label []float64, k int) ([]Fold, error) {
 	if err := checkFolds(len(keys), k); err != nil {
 		return nil, err
 	}
-	strata, err := accountStrata(keys, label)
+	a, err := accountsOf(keys, label)
 	if err != nil {
 		return nil, err
 	}
-	if n := len(strata[0]) + len(strata[1]); n < k {
+	if n := len(a.keys); n < k {
 		return nil, fmt.Errorf("%w into %d folds by account: there are only %d accounts", ErrSplit, k, n)
 	}
-	foldOfKey := make(map[uint64]int)
-	for _, accounts := range strata {
-		for place, key := range accounts {
-			foldOfKey[key] = place % k
+	foldOfAccount := make([]int, len(a.keys))
+	for _, stratum := range a.strata {
+		for place, n := range stratum {
+			foldOfAccount[n] = place % k
 		}
 	}
-	foldOf := make([]int, len(keys))
-	for i, key := range keys {
-		foldOf[i] = foldOfKey[key]
-	}
+	foldOf := Take(foldOfAccount, a.of)
 	folds := FoldsOf(foldOf, k)
 	if err := CheckFolds(folds, label); err != nil {
 		return nil, err
@@ -303,31 +300,6 @@ func Mix(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31
-}
-
-// accountStrata lists the distinct keys, ascending: [0] those of accounts
-// without a positive row, [1] the others.
-func accountStrata(keys []uint64, label []float64) (strata [2][]uint64, err error) {
-	if len(keys) != len(label) {
-		return strata, fmt.Errorf("%w by account: %d keys but %d labels", ErrSplit, len(keys), len(label))
-	}
-	positive := make(map[uint64]bool)
-	for i, y := range label {
-		if y != 0 && y != 1 {
-			return strata, fmt.Errorf("%w by account: row %d has the label %v, it must be 0 or 1", ErrSplit, i, y)
-		}
-		positive[keys[i]] = positive[keys[i]] || y == 1
-	}
-	for key, yes := range positive {
-		if yes {
-			strata[1] = append(strata[1], key)
-		} else {
-			strata[0] = append(strata[0], key)
-		}
-	}
-	slices.Sort(strata[0])
-	slices.Sort(strata[1])
-	return strata, nil
 }
 
 // blockStarts gives the first moments of k blocks. A block is closed when all

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -289,7 +290,7 @@ func TestSplitGroupProperties(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		strata, _ := accountStrata(keys, label)
+		strata := strataOf(keys, label)
 		var highest, lowestTrained uint64 = 0, math.MaxUint64
 		for i, key := range more {
 			tested := slices.Contains(grown.Test, i)
@@ -323,7 +324,7 @@ func TestFoldsGroupProperties(t *testing.T) {
 		var tests [][]int
 		home := map[uint64]int{}
 		accounts := [2]map[int]map[uint64]bool{{}, {}}
-		strata, _ := accountStrata(keys, label)
+		strata := strataOf(keys, label)
 		for f := range folds {
 			tests = append(tests, folds[f].Test)
 			allOnce(t, len(keys), folds[f].Train, folds[f].Test)
@@ -425,4 +426,51 @@ func readColumn(t *testing.T, file, name string) []string {
 		out = append(out, record[at])
 	}
 	return out
+}
+
+// strataOf lists the distinct keys, ascending, by maps: [0] those of accounts
+// without a positive row, [1] the others.
+func strataOf(keys []uint64, label []float64) (strata [2][]uint64) {
+	positive := map[uint64]bool{}
+	for i, y := range label {
+		positive[keys[i]] = positive[keys[i]] || y == 1
+	}
+	for _, key := range slices.Sorted(maps.Keys(positive)) {
+		s := 0
+		if positive[key] {
+			s = 1
+		}
+		strata[s] = append(strata[s], key)
+	}
+	return strata
+}
+
+// Accounts are numbered by their first row and ordered by key, whatever the keys.
+func TestAccounts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		key := rapid.OneOf(rapid.Uint64(), rapid.SampledFrom([]uint64{0, 1, 16, 32, 1 << 48, 1<<48 + 1, math.MaxUint64}))
+		keys := rapid.SliceOfN(key, 1, 60).Draw(t, "keys")
+		label := make([]float64, len(keys))
+		for i := range label {
+			label[i] = float64(rapid.IntRange(0, 1).Draw(t, "y"))
+		}
+		a, err := accountsOf(keys, label)
+		if err != nil {
+			t.Fatal(err)
+		}
+		known := map[uint64]int{}
+		for i, k := range keys {
+			if _, ok := known[k]; !ok {
+				known[k] = len(known)
+			}
+			if a.of[i] != known[k] || a.keys[a.of[i]] != k {
+				t.Fatalf("row %d of %v: account %d", i, keys, a.of[i])
+			}
+		}
+		for s, want := range strataOf(keys, label) {
+			if got := Take(a.keys, a.strata[s]); !slices.Equal(got, want) {
+				t.Fatalf("stratum %d: %v, not %v", s, got, want)
+			}
+		}
+	})
 }

@@ -75,7 +75,8 @@ type Column struct {
 	Mean   float64 `json:"mean"`
 	Max    float64 `json:"max"`
 
-	codes map[string]float64
+	codes   map[string]float64
+	deciles []float64
 }
 
 // Encode turns one cell into the number the models see, as of the moment

@@ -123,8 +123,19 @@ func fitColumn(col *datasets.Column, moments []int64) (Column, error) {
 	c.Min, c.Max = xs[0], xs[len(xs)-1]
 	c.Mean = max(c.Min, min(c.Max, c.Mean)) // rounding may have left the range
 	c.Median = median(xs)
+	for k := 1; k <= 9; k++ {
+		q := xs[(len(xs)-1)*k/10]
+		if n := len(c.deciles); n == 0 || c.deciles[n-1] != q {
+			c.deciles = append(c.deciles, q)
+		}
+	}
 	return c, nil
 }
+
+// Deciles are the distinct values at the nine tenths of the encoded training
+// values, smallest first: of a column that was fitted and is no Category. They are
+// not written with the encoder.
+func (c *Column) Deciles() []float64 { return c.deciles }
 
 // median of sorted values; the mean of the two in the middle if they are even.
 func median(xs []float64) float64 {

@@ -112,16 +112,17 @@ type calibrator func(raw, y []float64) (c models.Calibration, ok bool)
 // crossFit gives every row its probability by the calibration of the other folds.
 func crossFit(fit calibrator, raw, y []float64, folds []datasets.Fold) (p []float64, ok bool) {
 	p = make([]float64, len(y))
-	for _, f := range folds {
-		c, ok := fit(datasets.Take(raw, f.Train), datasets.Take(y, f.Train))
-		if !ok {
-			return nil, false
+	fits := make([]bool, len(folds))
+	_ = parallel(len(folds), func(k int) error {
+		var c models.Calibration
+		if c, fits[k] = fit(datasets.Take(raw, folds[k].Train), datasets.Take(y, folds[k].Train)); fits[k] {
+			for _, i := range folds[k].Test {
+				p[i] = c.Probability(raw[i])
+			}
 		}
-		for _, i := range f.Test {
-			p[i] = c.Probability(raw[i])
-		}
-	}
-	return p, true
+		return nil
+	})
+	return p, !slices.Contains(fits, false)
 }
 
 func probabilities(c *models.Calibration, raw []float64) []float64 {

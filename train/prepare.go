@@ -276,33 +276,8 @@ func (p *prepared) readAccounts(s Spec) error {
 		}
 		p.keys = datasets.RowKeys(s.Seed, ids)
 	}
-	p.group, p.accounts = numberKeys(p.keys)
+	p.group, p.accounts = datasets.NumberKeys(p.keys)
 	return nil
-}
-
-// numberKeys numbers distinct keys by their first row. Keys are hashes: their low
-// bits are place enough in a table of twice their number.
-func numberKeys(keys []uint64) (number []int, distinct int) {
-	size := 16
-	for size < 2*len(keys) {
-		size *= 2
-	}
-	first := make([]int32, size) // a row with the key, from 1; 0 is none
-	number = make([]int, len(keys))
-	for i, k := range keys {
-		at := k & uint64(size-1)
-		for first[at] != 0 && keys[first[at]-1] != k {
-			at = (at + 1) & uint64(size-1)
-		}
-		if first[at] == 0 {
-			first[at] = int32(i + 1)
-			number[i] = distinct
-			distinct++
-			continue
-		}
-		number[i] = number[first[at]-1]
-	}
-	return number, distinct
 }
 
 // refuseDuplicates finds two rows of one account at one moment: one of them is a

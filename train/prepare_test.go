@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"pgregory.net/rapid"
-
 	"propensity/datasets"
 )
 
@@ -274,25 +272,4 @@ func TestLeaveOutCopies(t *testing.T) {
 	if len(e.left) != 4 || !strings.Contains(e.left[0].Reason, "copy of the label") || strings.Contains(e.left[3].Reason, "label") {
 		t.Errorf("left out %+v", e.left)
 	}
-}
-
-// Keys are numbered by their first row, as by a map, also where low bits collide.
-func TestNumberKeys(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		key := rapid.SampledFrom([]uint64{0, 1, 2, 16, 1 << 20, 1 << 40, 1<<40 + 16, math.MaxUint64, math.MaxUint64 - 1<<32})
-		keys := rapid.SliceOfN(key, 0, 60).Draw(t, "keys")
-		got, n := numberKeys(keys)
-		known := map[uint64]int{}
-		for i, k := range keys {
-			if _, ok := known[k]; !ok {
-				known[k] = len(known)
-			}
-			if got[i] != known[k] {
-				t.Fatalf("row %d of %v: number %d", i, keys, got[i])
-			}
-		}
-		if n != len(known) {
-			t.Fatalf("%d of %d", n, len(known))
-		}
-	})
 }

@@ -3,7 +3,6 @@ package train
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"propensity/datasets"
 	"propensity/features"
@@ -55,7 +54,7 @@ func bestRule(e *features.Encoder, m *features.Matrix) (*rule, error) {
 			}
 			return nil
 		}
-		cuts := deciles(column)
+		cuts := e.Columns[j].Deciles()
 		for k, t := range upTo(cuts, column, m.Label) {
 			try(rule{feature: j, most: cuts[k]}, t)
 		}
@@ -135,20 +134,6 @@ func (r *rule) words(c *features.Column) string {
 		return c.Name + " is known"
 	}
 	return fmt.Sprintf("%s is at most %s", c.Name, datasets.FormatNumber(r.most))
-}
-
-// deciles are the distinct values at the nine tenths, smallest first.
-func deciles(xs []float64) []float64 {
-	xs = slices.DeleteFunc(slices.Clone(xs), math.IsNaN)
-	features.SortNumbers(xs)
-	var out []float64
-	for k := 1; k <= 9 && len(xs) > 0; k++ {
-		q := xs[(len(xs)-1)*k/10]
-		if len(out) == 0 || out[len(out)-1] != q {
-			out = append(out, q)
-		}
-	}
-	return out
 }
 
 // score gives the rule's probabilities.
