@@ -9,7 +9,7 @@ import (
 )
 
 // lazy is a matrix that makes the columns that dense holds.
-func lazy(dense *Matrix) Matrix {
+func lazy(dense Matrix) Matrix {
 	m := Matrix{Features: dense.Features, Label: dense.Label, Group: dense.Group}
 	for i := range dense.Label {
 		m.Index = append(m.Index, len(dense.Label)-1-i) // its source has the rows the other way round
@@ -36,7 +36,7 @@ func TestMatrixLoadTwin(t *testing.T) {
 		for i := range n {
 			held.Label[i], held.Group[i] = float64(i%2), i
 		}
-		made := lazy(&held)
+		made := lazy(held)
 		rows := rapid.SliceOfN(rapid.IntRange(0, n-1), 1, 2*n).Draw(t, "taken")
 		picked := rapid.SliceOfN(rapid.IntRange(0, width-1), 1, width).Draw(t, "selected")
 		for range 2 { // the second time of what was taken and selected
