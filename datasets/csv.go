@@ -2,6 +2,8 @@ package datasets
 
 import (
 	"fmt"
+	"io"
+	"runtime"
 	"strings"
 	"unicode/utf8"
 )
@@ -67,163 +69,275 @@ func checkHeader(header []string, file string, line int) error {
 	return nil
 }
 
-// records walks the records of data, which starts at a record. A fault comes
-// with the place of its record; counts are of records read and unwrapped.
-func (l *csvLayout) records(data string, visit func(fields []string) *ParseError) (rows, unwrapped, off int, fault *ParseError) {
-	s := newCSVScanner(data, l.comma, l.opts.MaxLine)
-	for {
-		ok, fault := s.next()
-		if fault != nil {
-			return rows, unwrapped, s.start, fault
-		}
-		if !ok {
-			return rows, unwrapped, 0, nil
-		}
-		fields := s.fields
-		if len(fields) != len(l.header) {
-			var whole bool
-			if s.single {
-				fields, whole = unwrap(fields[0], l.comma, len(l.header))
-			}
-			if !whole {
-				return rows, unwrapped, s.start, l.ragged(s)
-			}
-			unwrapped++
-		}
-		if fault := visit(fields); fault != nil {
-			return rows, unwrapped, s.start, fault
-		}
-		rows++
+// readCSV reads a whole file. A first look at its front says what the columns may
+// be; then blocks of records are parsed in parallel into the whole columns, and the
+// few columns that turn out to be something else are read once more. Nothing in
+// the result depends on the size of the blocks (0: chosen here), on that look or
+// on the workers: the fault reported is that of the first record that has one.
+func readCSV(f *textFile, name string, o *ReadOptions, size int) (*Table, error) {
+	r := &csvReader{file: f, name: name, opts: o}
+	start, err := r.header()
+	if err != nil {
+		return nil, err
 	}
+	if size == 0 {
+		size = int(min(1<<20, max(64<<10, f.size/int64(4*runtime.GOMAXPROCS(0)))))
+	}
+	if r.blocks, err = r.layout.survey(f, start, int64(size)); err != nil {
+		return nil, r.failed(err)
+	}
+	for _, b := range r.blocks {
+		r.rows = append(r.rows, r.total)
+		r.total += b.rows
+	}
+	plans, err := r.look()
+	if err != nil {
+		return nil, err
+	}
+	return r.table(plans)
 }
 
-func (l *csvLayout) ragged(s *csvScanner) *ParseError {
-	return &ParseError{Err: ErrRagged, Value: strings.TrimRight(s.data[s.start:s.pos], "\r\n"),
-		Hint: fmt.Sprintf("the header has %d fields, this record has %d; fields that hold %q need quotes", len(l.header), len(s.fields), l.comma)}
+// csvReader reads one file whole.
+type csvReader struct {
+	file   *textFile
+	name   string
+	opts   *ReadOptions
+	layout *csvLayout
+	blocks []csvBlock
+	rows   []int // before each block
+	total  int
+	slowly bool // every record the slow way
 }
 
-// fill reads the records of data into builders, one per wanted column.
-func (l *csvLayout) fill(data string, into []*builder) (unwrapped, off int, fault *ParseError) {
-	_, unwrapped, off, fault = l.records(data, func(fields []string) *ParseError {
-		for k, j := range l.places {
-			if field := fields[j]; field == "" {
-				into[k].null()
-			} else if !into[k].text(field) {
-				return into[k].refusal(field)
-			}
-		}
-		return nil
-	})
-	return unwrapped, off, fault
-}
+// failed gives an error of reading the file its name.
+func (r *csvReader) failed(err error) error { return (&source{name: r.name}).fault(err) }
 
-// at completes a fault that lies at data[off:].
-func (l *csvLayout) at(fault *ParseError, data string, off int) error {
-	fault.File, fault.Line = l.name, lineOf(data, off)
+// at completes the fault of a record at off.
+func (r *csvReader) at(fault *ParseError, off int64) error {
+	line, err := r.file.lineAt(off)
+	if err != nil {
+		return r.failed(err)
+	}
+	fault.File, fault.Line, fault.Value = r.name, line, strings.Clone(fault.Value)
 	return fault
 }
 
-// readCSV reads a whole file in two passes over chunks of about size bytes (0:
-// by the number of processors): which kinds the columns can have, then the
-// values. Nothing in the result depends on the chunks.
-func readCSV(data, name string, o *ReadOptions, size int) (*Table, error) {
-	if err := checkText(data, name); err != nil {
-		return nil, err
+// header reads the header and gives where the records start.
+func (r *csvReader) header() (start int64, err error) {
+	f, o := r.file, r.opts
+	if f.size == 0 {
+		return 0, checkText("", r.name)
 	}
-	l, start, err := readCSVHeader(data, name, o)
-	if err != nil {
-		return nil, err
-	}
-	ends, off, fault := l.cut(data[start:], chunkSize(len(data), size))
-	if fault != nil {
-		return nil, l.at(fault, data, start+off)
-	}
-	chunk := func(i int) (string, int) {
-		from := start
-		if i > 0 {
-			from += ends[i-1]
+	for n := int64(64 << 10); ; n *= 2 {
+		var buf []byte
+		data, err := f.read(f.at, &buf, 0, n)
+		if err != nil {
+			return 0, r.failed(err)
 		}
-		return data[from : start+ends[i]], from
+		all := int64(len(data)) == f.size
+		comma := o.Comma
+		if comma == 0 {
+			comma = findComma(view(data))
+		}
+		end, _, fault := scanCSV(view(data), comma, all, o.MaxLine, 1)
+		if fault != nil {
+			return 0, r.at(fault, int64(end))
+		}
+		if end == 0 && !all {
+			continue
+		}
+		if err := checkText(string(data[:end]), r.name); err != nil {
+			return 0, err
+		}
+		l, end, err := readCSVHeader(string(data[:end]), r.name, o)
+		r.layout = l
+		return int64(end), err
 	}
+}
 
-	rows := make([]int, len(ends))
-	classes := make([][]class, len(ends))
-	unwrapped := make([]int, len(ends))
-	err = inParallel(len(ends), func(i int) error {
-		part, from := chunk(i)
-		seen := make([]class, len(l.places))
-		for k, j := range l.places {
-			if o.Kinds[l.header[j]] != 0 {
-				seen[k] = words // nothing to find out
-			}
+// look takes the classes of the columns from the first records.
+func (r *csvReader) look() ([]csvPlan, error) {
+	const most = 256 << 10
+	l, o := r.layout, r.opts
+	plans := make([]csvPlan, len(l.places))
+	for k, j := range l.places {
+		plans[k] = csvPlan{col: Column{Name: l.header[j], Kind: o.Kinds[l.header[j]]}, place: j, set: o.Kinds[l.header[j]] != 0}
+	}
+	if len(r.blocks) > 0 {
+		var buf []byte
+		b := r.blocks[0]
+		data, err := r.file.read(r.file.at, &buf, b.from, b.to-b.from)
+		if err != nil {
+			return nil, r.failed(err)
 		}
-		n, whole, off, fault := l.records(part, func(fields []string) *ParseError {
-			for k, j := range l.places {
-				if seen[k] != words {
-					seen[k] = seen[k].see(fields[j], o)
+		s := newCSVScanner(view(data), l.comma, o.MaxLine)
+		for s.pos < most {
+			if ok, _ := s.next(); !ok || len(s.fields) != len(l.header) {
+				break // at the end, or odd in a way that is met again
+			}
+			for k := range plans {
+				if p := &plans[k]; !p.set {
+					p.class = p.class.see(s.fields[p.place], o)
 				}
 			}
-			return nil
-		})
-		rows[i], classes[i], unwrapped[i] = n, seen, whole
-		if fault != nil {
-			return l.at(fault, data, from+off)
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
 	}
+	for k := range plans {
+		p := &plans[k]
+		if !p.set {
+			p.col.Kind = p.class.kind()
+		}
+		p.reserve(r.total)
+	}
+	return plans, nil
+}
 
-	var notes []string
-	g := newGather(rows, o)
-	for k, j := range l.places {
-		c := noValue
-		for i := range classes {
-			c = c.meet(classes[i][k])
-		}
-		kind := o.Kinds[l.header[j]]
-		if kind == 0 && c == mixedTimes {
-			notes = append(notes, mixedNote(l.header[j]))
-		}
-		g.add(l.header[j], kind, c.kind())
+// reserve makes room for n rows.
+func (p *csvPlan) reserve(n int) {
+	p.col.Numbers, p.col.Times, p.col.Codes = nil, nil, nil
+	switch p.col.Kind {
+	case Number, Boolean:
+		p.col.Numbers = make([]float64, n)
+	case Time:
+		p.col.Times = make([]int64, n)
+	default:
+		p.col.Codes = make([]int32, n)
 	}
-	err = inParallel(len(ends), func(i int) error {
-		part, from := chunk(i)
-		if _, off, fault := l.fill(part, g.parts[i]); fault != nil {
-			return l.at(fault, data, from+off)
+}
+
+// parse reads the columns of the plans and gives the workers, and which of them
+// read each block.
+func (r *csvReader) parse(plans []csvPlan, from io.ReaderAt) (workers []*csvWorker, by []*csvWorker, err error) {
+	workers = make([]*csvWorker, workersFor(len(r.blocks)))
+	for i := range workers {
+		workers[i] = newCSVWorker(r.layout, plans)
+		workers[i].slowly = r.slowly
+	}
+	by = make([]*csvWorker, len(r.blocks))
+	err = onWorkers(workers, len(r.blocks), func(w **csvWorker, i int) error {
+		b := r.blocks[i]
+		by[i] = *w
+		data, err := r.file.read(from, &(*w).buf, b.from, b.to-b.from)
+		if err != nil {
+			return r.failed(err)
+		}
+		rows, off, fault := (*w).parse(data, r.rows[i], b.rows)
+		if fault != nil {
+			return r.at(fault, b.from+int64(off))
+		}
+		if rows != b.rows {
+			return fmt.Errorf("%s: the file changed while it was read", r.name)
+		}
+		if b.fault != nil {
+			return r.at(b.fault, b.faultAt)
 		}
 		return nil
 	})
+	return workers, by, err
+}
+
+// table reads the columns and joins what the workers found.
+func (r *csvReader) table(plans []csvPlan) (*Table, error) {
+	workers, by, err := r.parse(plans, r.file.told)
 	if err != nil {
 		return nil, err
 	}
-	t := g.table()
-	t.Notes = append(append(unwrappedNote(sum(unwrapped)), notes...), t.Notes...)
+	unwrapped := 0
+	for _, w := range workers {
+		unwrapped += w.unwrapped
+	}
+	var notes []string
+	var again []csvPlan
+	var at []int
+	for k := range plans {
+		p := &plans[k]
+		if p.set {
+			continue
+		}
+		broken := false
+		if p.class != words {
+			p.class = noValue
+			for _, w := range workers {
+				p.class = p.class.meet(w.columns[k].seen)
+				broken = broken || w.columns[k].broken
+			}
+		}
+		if p.class == mixedTimes {
+			notes = append(notes, mixedNote(p.col.Name))
+		}
+		if broken {
+			again, at = append(again, *p), append(at, k)
+			p.col = Column{} // let go of
+		}
+	}
+	r.join(plans, workers, by)
+	if len(again) > 0 {
+		for i := range again {
+			p := &again[i]
+			p.col.Kind = p.class.kind()
+			p.reserve(r.total)
+		}
+		if workers, by, err = r.parse(again, r.file.at); err != nil {
+			return nil, err
+		}
+		r.join(again, workers, by)
+		for i, k := range at {
+			plans[k] = again[i]
+		}
+	}
+	t := &Table{Notes: append(unwrappedNote(unwrapped), notes...)}
+	for k := range plans {
+		t.Columns = append(t.Columns, plans[k].col)
+		t.Notes = append(t.Notes, plans[k].notes...)
+	}
 	return t, nil
 }
 
-// cut finds ends of records about size bytes apart.
-func (l *csvLayout) cut(data string, size int) (ends []int, off int, fault *ParseError) {
-	s := newCSVScanner(data, l.comma, l.opts.MaxLine)
-	s.skim = true
-	last := 0
-	for {
-		ok, fault := s.next()
-		if fault != nil {
-			return nil, s.start, fault
+// join gives the codes of each text column one list of values, in the order of
+// their first row, and gathers the notes.
+func (r *csvReader) join(plans []csvPlan, workers, by []*csvWorker) {
+	_ = inParallel(len(plans), func(k int) error {
+		p := &plans[k]
+		all := builder{col: Column{Name: p.col.Name}}
+		first := r.total
+		for _, w := range workers {
+			c := &w.columns[k]
+			all.blanks += c.b.blanks
+			if c.b.tokens > 0 && c.tokenRow < first {
+				first, all.token = c.tokenRow, c.b.token
+			}
+			all.tokens += c.b.tokens
 		}
-		if !ok {
-			break
+		p.notes = all.notes()
+		if p.col.Codes == nil {
+			return nil
 		}
-		if s.pos-last >= size {
-			ends, last = append(ends, s.pos), s.pos
+		var words dictionary
+		codes := make(map[*csvWorker][]int32, len(workers)) // plus one; 0 is not met yet
+		for _, w := range workers {
+			codes[w] = make([]int32, len(w.columns[k].b.words.values))
 		}
-	}
-	if last < len(data) {
-		ends = append(ends, len(data))
-	}
-	return ends, 0, nil
+		for i, b := range r.blocks {
+			if by[i] == nil {
+				continue
+			}
+			to, values := codes[by[i]], by[i].columns[k].b.words.values
+			for row, code := range p.col.Codes[r.rows[i] : r.rows[i]+b.rows] {
+				if code < 0 {
+					continue
+				}
+				if to[code] == 0 {
+					to[code] = number(&words, values[code]) + 1
+				}
+				p.col.Codes[r.rows[i]+row] = to[code] - 1
+			}
+		}
+		p.col.Values = words.values
+		if p.set {
+			p.col.canonical()
+		}
+		return nil
+	})
 }
 
 func unwrappedNote(n int) []string {

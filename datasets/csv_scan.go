@@ -43,7 +43,10 @@ func (s *csvScanner) next() (bool, *ParseError) {
 	if s.quote < end {
 		var fault *ParseError
 		if end, fault = s.quoted(); fault != nil {
-			return false, fault
+			if fault.Err != ErrTruncated || len(s.data)-s.start <= s.most {
+				return false, fault
+			}
+			end = len(s.data)
 		}
 	} else if !s.skim {
 		s.fields = splitFields(s.fields, s.data[s.pos:end], s.comma)
@@ -61,6 +64,23 @@ func (s *csvScanner) next() (bool, *ParseError) {
 		}
 	}
 	return true, nil
+}
+
+// quoteLine is the end of the lines from pos on that have no quote.
+func (s *csvScanner) quoteLine() int {
+	if s.quote < s.pos {
+		s.quote = indexFrom(s.data, '"', s.pos)
+	}
+	if s.quote == len(s.data) {
+		return s.quote
+	}
+	return s.pos + 1 + strings.LastIndexByte(s.data[s.pos:s.quote], '\n')
+}
+
+// whole reports whether the record just read surely ends where it does, whatever
+// follows the data: a carriage return at its end may be half of a line end.
+func (s *csvScanner) whole() bool {
+	return s.ended && (s.pos < len(s.data) || s.data[s.pos-1] != '\r')
 }
 
 // lineEnd is the first line end at or after i.

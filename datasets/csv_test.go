@@ -334,7 +334,7 @@ func TestCSVTwin(t *testing.T) {
 			if err := o.check(); err != nil {
 				t.Fatal(err)
 			}
-			table, err := readCSV(text, "t.csv", &o, size)
+			table, err := readCSV(textIn(text), "t.csv", &o, size)
 			if err != nil {
 				table = &Table{}
 			}

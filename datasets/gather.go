@@ -110,17 +110,28 @@ func (g *gather) join(j int) {
 // inParallel runs f of 0 to n-1 on all processors and gives the error of the
 // lowest number, whichever came first.
 func inParallel(n int, f func(i int) error) error {
+	return onWorkers(make([]struct{}, workersFor(n)), n, func(_ *struct{}, i int) error { return f(i) })
+}
+
+// workersFor is how many goroutines are of use for n pieces of work.
+func workersFor(n int) int { return min(n, runtime.GOMAXPROCS(0)) }
+
+// onWorkers is inParallel with as many goroutines as workers, each with a worker of
+// its own, whose numbers i only rise.
+func onWorkers[W any](workers []W, n int, f func(w *W, i int) error) error {
 	errs := make([]error, n)
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	for range min(n, runtime.GOMAXPROCS(0)) {
+	for k := range workers {
 		wg.Go(func() {
 			for {
 				i := int(next.Add(1)) - 1
 				if i >= n {
 					return
 				}
-				errs[i] = f(i)
+				if errs[i] = f(&workers[k], i); errs[i] != nil {
+					next.Store(int64(n)) // those before it are taken already
+				}
 			}
 		})
 	}
@@ -143,12 +154,21 @@ func chunkSize(total, size int) int {
 
 // checkText refuses what is no UTF-8 text, naming the line.
 func checkText(data, name string) error {
-	switch {
-	case data == "":
+	if data == "" {
 		return &ParseError{File: name, Err: ErrEmpty, Hint: "the file has no text"}
-	case strings.HasPrefix(data, "\xff\xfe") || strings.HasPrefix(data, "\xfe\xff"):
+	}
+	if strings.HasPrefix(data, "\xff\xfe") || strings.HasPrefix(data, "\xfe\xff") {
 		return &ParseError{File: name, Err: ErrEncoding, Hint: "it is UTF-16: save it as UTF-8"}
 	}
+	if fault, off := badText(data); fault != nil {
+		fault.File, fault.Line = name, lineOf(data, off)
+		return fault
+	}
+	return nil
+}
+
+// badText is the fault of what is no UTF-8 text and its place, nil if there is none.
+func badText(data string) (fault *ParseError, off int) {
 	bad := strings.IndexByte(data, 0)
 	if !utf8.ValidString(data) {
 		at := 0
@@ -160,14 +180,14 @@ func checkText(data, name string) error {
 			at += n
 		}
 		if bad < 0 || at < bad {
-			return &ParseError{File: name, Line: lineOf(data, at), Value: data[at:min(at+1, len(data))], Err: ErrEncoding,
-				Hint: "this byte is not UTF-8: save the file as UTF-8"}
+			return &ParseError{Value: data[at:min(at+1, len(data))], Err: ErrEncoding,
+				Hint: "this byte is not UTF-8: save the file as UTF-8"}, at
 		}
 	}
 	if bad >= 0 {
-		return &ParseError{File: name, Line: lineOf(data, bad), Err: ErrEncoding, Hint: "it holds a zero byte, so it is binary or UTF-16: save it as UTF-8 text"}
+		return &ParseError{Err: ErrEncoding, Hint: "it holds a zero byte, so it is binary or UTF-16: save it as UTF-8 text"}, bad
 	}
-	return nil
+	return nil, 0
 }
 
 // lineOf is the number, from 1, of the line on which data[off] stands.

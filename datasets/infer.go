@@ -25,7 +25,12 @@ func classOf(s string) class {
 	if _, ok := parseBoolean(s); ok {
 		return booleans
 	}
-	switch _, form := parseTime(s); form {
+	_, form := parseTime(s)
+	return form.class()
+}
+
+func (f timeForm) class() class {
+	switch f {
 	case dateOnly:
 		return dates
 	case localTime:

@@ -188,4 +188,3 @@ func benchRead(b *testing.B, path string) {
 		}
 	}
 }
-

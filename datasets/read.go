@@ -153,6 +153,13 @@ func (s *source) readAll(o *ReadOptions) (*Table, error) {
 		}
 		return a.all()
 	}
+	if s.format == CSV && s.file != nil {
+		f, err := s.plainText()
+		if err != nil {
+			return nil, err
+		}
+		return readCSV(f, s.name, o, 0)
+	}
 	data, err := s.text()
 	if err != nil {
 		return nil, err
@@ -160,7 +167,20 @@ func (s *source) readAll(o *ReadOptions) (*Table, error) {
 	if s.format == NDJSON {
 		return readNDJSON(data, s.name, o, 0)
 	}
-	return readCSV(data, s.name, o, 0)
+	return readCSV(textIn(data), s.name, o, 0)
+}
+
+// plainText is the text of a plain file.
+func (s *source) plainText() (*textFile, error) {
+	f := &textFile{at: s.file, told: &progressAt{file: s.file, total: s.size, tell: s.progress}, size: s.size}
+	var mark [len(byteOrderMark)]byte
+	if n, err := s.file.ReadAt(mark[:], 0); err != nil && err != io.EOF {
+		return nil, s.fault(err)
+	} else if string(mark[:n]) == byteOrderMark {
+		f.base = int64(n)
+		f.size -= f.base
+	}
+	return f, nil
 }
 
 // text is the whole of a text file.

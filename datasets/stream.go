@@ -1,6 +1,7 @@
 package datasets
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"slices"
@@ -108,13 +109,12 @@ func newTextStream(s *source, o *ReadOptions) (*textStream, error) {
 	if err := t.more(textBlock); err != nil {
 		return nil, err
 	}
-	if strings.HasPrefix(string(t.buf[:min(len(t.buf), 3)]), byteOrderMark) {
-		t.buf = t.buf[len(byteOrderMark):]
-	}
+	t.buf = bytes.TrimPrefix(t.buf, []byte(byteOrderMark))
 	return t, nil
 }
 
-// more reads until n bytes are there or the file ends.
+// more reads until n bytes are there or the file ends. Bytes once given out are
+// never written to again.
 func (t *textStream) more(n int) error {
 	if t.end || len(t.buf) >= n {
 		return nil
@@ -139,35 +139,37 @@ func (t *textStream) more(n int) error {
 // take gives whole records from the front of the file and the line they start
 // on; io.EOF at its end. The function scan finds the end of as many as it wants,
 // 0 if the data ends within the first; a fault counts only if all is there.
-func (t *textStream) take(scan func(data string, all bool) (int, *ParseError)) (data string, line int, err error) {
+func (t *textStream) take(scan func(data string, all bool) (int, *ParseError)) (data []byte, line int, err error) {
 	for n := textBlock; ; n *= 2 {
-		if err := t.more(n); err != nil {
-			return "", 0, err
+		if len(t.buf) < n/4 || n > textBlock {
+			if err := t.more(n); err != nil {
+				return nil, 0, err
+			}
 		}
-		data = string(t.buf)
-		if strings.Trim(data, "\r\n") == "" && t.end {
-			return "", 0, io.EOF
+		data = t.buf
+		if t.end && len(bytes.Trim(data, "\r\n")) == 0 {
+			return nil, 0, io.EOF
 		}
-		end, fault := scan(data, t.end)
+		end, fault := scan(view(data), t.end)
 		if fault != nil {
-			fault.File, fault.Line = t.src.name, t.line+lineBreaks(data[:end])
-			return "", 0, fault
+			fault.File, fault.Line = t.src.name, t.line+lineBreaks(view(data[:end]))
+			return nil, 0, fault
 		}
 		if end > 0 {
 			data, line = data[:end], t.line
 			t.buf = t.buf[end:]
-			t.line += lineBreaks(data)
-			if err := checkText(data, t.src.name); err != nil {
-				return "", 0, shifted(err, line)
+			t.line += lineBreaks(view(data))
+			if err := checkText(view(data), t.src.name); err != nil {
+				return nil, 0, shifted(err, line)
 			}
-			first := strings.TrimLeft(data, "\r\n") // empty lines before it
-			return first, line + lineBreaks(data[:len(data)-len(first)]), nil
+			first := bytes.TrimLeft(data, "\r\n") // empty lines before it
+			return first, line + lineBreaks(view(data[:len(data)-len(first)])), nil
 		}
 		if t.end {
-			return "", 0, io.EOF
+			return nil, 0, io.EOF
 		}
 		if len(t.buf) > t.most+textBlock {
-			return "", 0, &ParseError{File: t.src.name, Line: t.line, Err: ErrTooLong, Value: data[:40],
+			return nil, 0, &ParseError{File: t.src.name, Line: t.line, Err: ErrTooLong, Value: view(data[:40]),
 				Hint: "look for a quote that is never closed, or raise the limit of a record"}
 		}
 	}
@@ -200,7 +202,8 @@ func openCSVStream(s *source, o *ReadOptions) (*csvStream, error) {
 		if comma == 0 {
 			comma = findComma(data)
 		}
-		return scanCSV(data, comma, all, o.MaxLine, 1)
+		end, _, fault := scanCSV(data, comma, all, o.MaxLine, 1)
+		return end, fault
 	})
 	if err == io.EOF {
 		return nil, &ParseError{File: s.name, Err: ErrEmpty, Hint: "there is no header line"}
@@ -208,57 +211,71 @@ func openCSVStream(s *source, o *ReadOptions) (*csvStream, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.layout, _, err = readCSVHeader(header, s.name, o); err != nil {
+	if c.layout, _, err = readCSVHeader(view(header), s.name, o); err != nil {
 		return nil, shifted(err, line)
 	}
 	c.line = t.line
 	return c, nil
 }
 
-// scanCSV finds the end of the last of at most most whole records.
-func scanCSV(data string, comma byte, all bool, longest, most int) (end int, fault *ParseError) {
+// scanCSV finds the end of the last of at most most whole records, and counts them.
+func scanCSV(data string, comma byte, all bool, longest, most int) (end, rows int, fault *ParseError) {
 	s := newCSVScanner(data, comma, longest)
 	s.skim = true
 	for range most {
 		ok, fault := s.next()
 		if fault != nil {
 			if end > 0 || (!all && fault.Err == ErrTruncated) {
-				return end, nil // it will be met again, or more of it
+				return end, rows, nil // it will be met again, or more of it
 			}
-			return s.start, fault
+			return s.start, rows, fault
 		}
 		if !ok {
 			if all && end == 0 {
-				return len(data), nil
+				return len(data), rows, nil
 			}
 			break
 		}
-		// A carriage return at the very end may be half of a line end.
-		if !all && (!s.ended || (s.pos == len(data) && data[s.pos-1] == '\r')) {
+		if !all && !s.whole() {
 			break
 		}
 		end = s.pos
+		rows++
 	}
-	return end, nil
+	return end, rows, nil
 }
 
 func (c *csvStream) next() (*Table, error) {
-	o := c.layout.opts
-	data, line, err := c.text.take(func(data string, all bool) (int, *ParseError) {
-		return scanCSV(data, c.layout.comma, all, o.MaxLine, o.Batch)
+	l := c.layout
+	rows := 0
+	data, line, err := c.text.take(func(data string, all bool) (end int, fault *ParseError) {
+		end, rows, fault = scanCSV(data, l.comma, all, l.opts.MaxLine, l.opts.Batch)
+		return end, fault
 	})
 	if err != nil {
 		return nil, err
 	}
 	c.line = line
-	into := textBuilders(c.columns(), o)
-	unwrapped, off, fault := c.layout.fill(data, into)
-	if fault != nil {
-		fault.File, fault.Line = c.text.src.name, line+lineBreaks(data[:off])
+	plans := make([]csvPlan, len(l.places))
+	for k, name := range c.columns() {
+		plans[k] = csvPlan{col: Column{Name: name, Kind: l.opts.Kinds[name]}, place: l.places[k], set: true}
+		if plans[k].col.Kind == 0 {
+			plans[k].col.Kind = Text
+		}
+		plans[k].reserve(rows)
+	}
+	w := newCSVWorker(l, plans)
+	if _, off, fault := w.parse(data, 0, rows); fault != nil {
+		fault.File, fault.Line = c.text.src.name, line+lineBreaks(view(data[:off]))
 		return nil, fault
 	}
-	t := tableOf(into, false)
-	t.Notes = append(unwrappedNote(unwrapped), t.Notes...)
+	t := &Table{Notes: unwrappedNote(w.unwrapped)}
+	for k := range w.columns {
+		column := plans[k].col
+		column.Values = w.columns[k].b.words.values
+		t.Columns = append(t.Columns, column)
+		t.Notes = append(t.Notes, w.columns[k].b.notes()...)
+	}
 	return t, nil
 }
 
@@ -319,7 +336,8 @@ func (j *jsonStream) next() (*Table, error) {
 }
 
 func (j *jsonStream) read() (*Table, error) {
-	data, line, err := j.text.take(j.scan)
+	text, line, err := j.text.take(j.scan)
+	data := view(text)
 	if err != nil {
 		return nil, err
 	}
