@@ -1,6 +1,10 @@
 package features
 
-import "propensity/datasets"
+import (
+	"slices"
+
+	"propensity/datasets"
+)
 
 // Feature describes one column of a Matrix.
 type Feature struct {
@@ -97,6 +101,7 @@ func (m *Matrix) Select(features []int) Matrix {
 		}
 	}
 	if load := m.Load; load != nil {
+		features = slices.Clone(features)
 		out.Load = func(dst []float64, j int, rows []int) error { return load(dst, features[j], rows) }
 	}
 	return out
