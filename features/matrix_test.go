@@ -62,11 +62,9 @@ func TestMatrixLoadTwin(t *testing.T) {
 			}
 			held, made = held.Take(rows), made.Take(rows)
 			held, made = held.Select(picked), made.Select(picked)
-			rows = rows[:1]
+			clear(rows)
+			clear(picked)
 			picked = picked[:1]
-			for j := range picked {
-				picked[j] = 0
-			}
 		}
 	})
 }
