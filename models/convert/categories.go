@@ -67,11 +67,3 @@ func (l *lightgbm) nameCategories(m *Model, levels []int) {
 		levels[j] = len(l.texts[k])
 	}
 }
-
-func allCodes(levels int) []int32 {
-	all := make([]int32, levels)
-	for code := range all {
-		all[code] = int32(code)
-	}
-	return all
-}

@@ -374,7 +374,7 @@ func takeSet(sets [][]int32, place float64) ([]int32, error) {
 // model builds what has been read.
 func (l *lightgbm) model() (*Model, error) {
 	m := &Model{Features: make([]string, len(l.features)), Categories: make([][]string, len(l.features))}
-	levels := make([]int, len(l.features))
+	levels, total := make([]int, len(l.features)), 0
 	for j := range l.features {
 		f := &l.features[j]
 		m.Features[j] = f.name
@@ -384,6 +384,9 @@ func (l *lightgbm) model() (*Model, error) {
 				ErrUnsupported, clip(f.name), f.category, f.numbers)
 		case f.category > 0, f.listed && f.numbers == 0:
 			levels[j] = f.levels
+		}
+		if total += levels[j]; total > maxCodes {
+			return nil, fmt.Errorf("%w: feature_infos: feature %q brings the codes of categories to more than %d", ErrUnsupported, clip(f.name), maxCodes)
 		}
 	}
 	l.nameCategories(m, levels)
@@ -395,6 +398,7 @@ func (l *lightgbm) model() (*Model, error) {
 	if len(trees) > 0 && len(trees[0].nodes) == 1 {
 		base, trees = trees[0].nodes[0].Value*scale, trees[1:]
 	}
+	all := make([][]int32, len(levels)) // per feature: its codes, where a split needs them
 	b := tree.NewBuilder(levels, base)
 	for i := range trees {
 		nodes := trees[i].nodes
@@ -403,8 +407,11 @@ func (l *lightgbm) model() (*Model, error) {
 			switch {
 			case n.Feature < 0:
 				n.Value *= scale
-			case levels[n.Feature] > 0 && n.Set == nil: // only missing values go right, or left
-				n.Threshold, n.Set, n.UnseenYes = 0, allCodes(levels[n.Feature]), true
+			case levels[n.Feature] > 0 && n.Set == nil: // a number below the largest: whatever is not missing
+				for code := int32(len(all[n.Feature])); int(code) < levels[n.Feature]; code++ {
+					all[n.Feature] = append(all[n.Feature], code)
+				}
+				n.Threshold, n.Set, n.UnseenYes = 0, all[n.Feature], true
 			}
 		}
 		if err := b.Add(nodes); err != nil {

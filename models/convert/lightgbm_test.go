@@ -16,6 +16,7 @@ type reference struct {
 	Exact         []float64 // XGBoost: the raw score summed as float64
 	Probability   []float64
 	Contributions [][]float64
+	Leaf          [][]int // of each tree
 }
 
 func readReference(t *testing.T, name string) reference {
@@ -28,7 +29,7 @@ func readReference(t *testing.T, name string) reference {
 	if err := json.Unmarshal(b, &r); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Rows) < 100 || len(r.Raw) != len(r.Rows) || len(r.Contributions) != len(r.Rows) {
+	if len(r.Rows) < 30 || len(r.Raw)+len(r.Leaf) != len(r.Rows) || len(r.Contributions) != len(r.Raw) {
 		t.Fatalf("%s: %d rows, %d scores", name, len(r.Rows), len(r.Raw))
 	}
 	return r
@@ -130,5 +131,40 @@ func TestCategories(t *testing.T) {
 				t.Errorf("%s: feature %d has the categories %q", name, j, texts)
 			}
 		}
+	}
+}
+
+// Trees of one split, of every missing type, default side and threshold around
+// zero, send every value where LightGBM sends it. The one exception is a threshold
+// of 0 itself, which LightGBM never makes: see besideZero.
+func TestDecisions(t *testing.T) {
+	m, r := readModel(t, "decisions.txt"), readReference(t, "decisions")
+	exceptions := 0
+	for k := range m.Ensemble.Trees() {
+		nodes := m.Ensemble.Tree(k)
+		e := build(t, m.Ensemble.Levels(), 0, nodes)
+		for i := range r.Rows {
+			x := r.row(i)
+			if nodes[0].Feature == 0 && nodes[0].Threshold == 0 && len(nodes) == 3 && x[0] > 0 && x[0] <= zeroBound {
+				exceptions++
+				continue
+			}
+			if got, want := e.Raw(x), float64(r.Leaf[i][k]); got != want {
+				t.Errorf("tree %d, %+v: %v goes to leaf %v, want %v", k, nodes, x, got, want)
+			}
+		}
+		// The leaves' covers are theirs, however many they have become.
+		var covers [2]float64
+		for _, n := range nodes {
+			if n.Feature < 0 {
+				covers[int(n.Value)] += n.Cover
+			}
+		}
+		if covers != [2]float64{3, 5} {
+			t.Errorf("tree %d: covers %v", k, covers)
+		}
+	}
+	if m.Ensemble.Trees() != 72 || exceptions != 4*3 {
+		t.Errorf("%d trees, %d exceptions", m.Ensemble.Trees(), exceptions)
 	}
 }

@@ -100,6 +100,30 @@ def lightgbm_models(suffix):
     train("pandas", x, y, rounds=3, data=frame)
 
 
+def decisions():
+    """One split per tree, of every missing type, default and threshold around zero, or of codes; and where LightGBM sends what."""
+    import lightgbm
+    z = float(np.float32(1e-35))
+    edges = [-5.0, -2 * z, np.nextafter(-z, -1), -z, -z / 2, 0.0, z / 2, z, np.nextafter(z, 1), 2 * z, 5.0]
+    splits = [(0, t, 4 * missing + 2 * left, None) for t in edges for missing in range(3) for left in range(2)]
+    splits += [(1, 0, kind, words) for kind in (1, 9) for words in ([1], [5, 2], [0, 0, 1 << 31])]
+    trees = []
+    for i, (feature, t, kind, words) in enumerate(splits):
+        sets = f"cat_boundaries=0 {len(words)}\ncat_threshold={' '.join(map(str, words))}\n" if words else ""
+        trees.append(f"Tree={i}\nnum_leaves=2\nnum_cat={int(bool(words))}\nsplit_feature={feature}\nsplit_gain=1\nthreshold={t:.17g}\n"
+                     f"decision_type={kind}\nleft_child=-1\nright_child=-2\nleaf_value=0 1\nleaf_weight=1 1\nleaf_count=3 5\n"
+                     f"internal_value=0\ninternal_weight=2\ninternal_count=8\n{sets}is_linear=0\nshrinkage=1\n\n\n")
+    with open("decisions.txt", "w") as f:
+        f.write("tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx=1\nobjective=binary sigmoid:1\n"
+                "feature_names=number category\nfeature_infos=[-5:5] 0:1:33:95\n"
+                f"tree_sizes={' '.join(str(len(t)) for t in trees)}\n\n{''.join(trees)}end of trees\n")
+    booster = lightgbm.Booster(model_file="decisions.txt")
+    numbers = edges + [np.nan, -0.0, 5e-324, -5e-324, 4.0, -4.0, 6.0, -6.0, 1e300, -1e300]
+    codes = [np.nan, -1, -3, 0, 1, 2, 33, 34, 95, 96, 1000, 2e9, 3e9, 1e30, -1e30]
+    rows = np.array([[v, 0] for v in numbers] + [[1, v] for v in codes])
+    write("decisions", rows, leaf=booster.predict(rows, pred_leaf=True))
+
+
 def xgboost_models():
     import pandas
     import xgboost
@@ -152,6 +176,8 @@ def xgboost_models():
 def main():
     if sys.argv[1] in ("lightgbm", "lightgbm3"):
         lightgbm_models("" if sys.argv[1] == "lightgbm" else "3")
+        if sys.argv[1] == "lightgbm":
+            decisions()
     else:
         xgboost_models()
 
