@@ -75,26 +75,7 @@ func checkHeader(header []string, file string, line int) error {
 // the result depends on the size of the blocks (0: chosen here), on that look or
 // on the workers: the fault reported is that of the first record that has one.
 func readCSV(f *textFile, name string, o *ReadOptions, size int) (*Table, error) {
-	r := &csvReader{file: f, name: name, opts: o}
-	start, err := r.header()
-	if err != nil {
-		return nil, err
-	}
-	if size == 0 {
-		size = int(min(1<<20, max(64<<10, f.size/int64(4*runtime.GOMAXPROCS(0)))))
-	}
-	if r.blocks, err = r.layout.survey(f, start, int64(size)); err != nil {
-		return nil, r.failed(err)
-	}
-	for _, b := range r.blocks {
-		r.rows = append(r.rows, r.total)
-		r.total += b.rows
-	}
-	plans, err := r.look()
-	if err != nil {
-		return nil, err
-	}
-	return r.table(plans)
+	return (&csvReader{file: f, name: name, opts: o}).read(size)
 }
 
 // csvReader reads one file whole.
@@ -107,6 +88,28 @@ type csvReader struct {
 	rows   []int // before each block
 	total  int
 	slowly bool // every record the slow way
+}
+
+func (r *csvReader) read(size int) (*Table, error) {
+	start, err := r.header()
+	if err != nil {
+		return nil, err
+	}
+	if size == 0 {
+		size = int(min(1<<20, max(64<<10, r.file.size/int64(4*runtime.GOMAXPROCS(0)))))
+	}
+	if r.blocks, err = r.layout.survey(r.file, start, int64(size)); err != nil {
+		return nil, r.failed(err)
+	}
+	for _, b := range r.blocks {
+		r.rows = append(r.rows, r.total)
+		r.total += b.rows
+	}
+	plans, err := r.look()
+	if err != nil {
+		return nil, err
+	}
+	return r.table(plans)
 }
 
 // failed gives an error of reading the file its name.
@@ -256,7 +259,6 @@ func (r *csvReader) table(plans []csvPlan) (*Table, error) {
 		}
 		broken := false
 		if p.class != words {
-			p.class = noValue
 			for _, w := range workers {
 				p.class = p.class.meet(w.columns[k].seen)
 				broken = broken || w.columns[k].broken

@@ -22,7 +22,7 @@ type csvPlan struct {
 type csvColumn struct {
 	*csvPlan
 	b        builder // of one cell at a time
-	seen     class   // what its values can be, so far as that was still open
+	seen     class   // the class of the plan, and those that others of its values are of
 	broken   bool    // they are not of the class in the plan: it is read again
 	tokenRow int     // of the first token taken as missing
 }
@@ -41,7 +41,8 @@ func newCSVWorker(l *csvLayout, plans []csvPlan) *csvWorker {
 	w := &csvWorker{layout: l, columns: make([]csvColumn, len(plans))}
 	for k := range plans {
 		p := &plans[k]
-		w.columns[k] = csvColumn{csvPlan: p, b: builder{col: Column{Name: p.col.Name, Kind: p.col.Kind}, opts: l.opts, set: p.set}}
+		w.columns[k] = csvColumn{csvPlan: p, seen: p.class,
+			b: builder{col: Column{Name: p.col.Name, Kind: p.col.Kind}, opts: l.opts, set: p.set}}
 	}
 	return w
 }
@@ -119,7 +120,7 @@ func (w *csvWorker) record(s *csvScanner, row int) (ok bool, off int, fault *Par
 func (c *csvColumn) put(s string, row int) bool {
 	if !c.set && c.class != words {
 		c.seen = c.seen.see(s, c.b.opts)
-		if c.class != mixedTimes && c.seen != noValue && c.seen != c.class {
+		if c.seen != c.class && c.class != mixedTimes {
 			c.broken = true
 		}
 		if c.broken {
@@ -276,12 +277,11 @@ func (c *csvColumn) strip(f csvFields, n, row int) bool {
 }
 
 func (c *csvColumn) numbers(f csvFields, out []float64, row int) bool {
-	found := false
 	for i := range out {
 		start, size := f.at(i)
 		if uint(size-1) < 8 && start+8 <= len(f.data) {
 			if x, ok := parseShort(binary.LittleEndian.Uint64(f.data[start:]), size); ok {
-				out[i], found = x, true
+				out[i] = x
 				continue
 			}
 		}
@@ -291,27 +291,16 @@ func (c *csvColumn) numbers(f csvFields, out []float64, row int) bool {
 		}
 		s := view(f.data[start : start+size])
 		if x, ok := ParseNumber(s); ok {
-			out[i], found = x, true
+			out[i] = x
 		} else if !c.put(s, row+i) {
 			return false
 		}
-	}
-	return c.saw(numbers, found)
-}
-
-// saw adds to what was seen of a column that is not set that values of its class
-// were found in it; the others came by put.
-func (c *csvColumn) saw(found class, some bool) bool {
-	if some && !c.set {
-		c.seen = c.seen.meet(found)
-		c.broken = c.broken || c.seen != c.class
 	}
 	return true
 }
 
 func (c *csvColumn) booleans(f csvFields, out []float64, row int) bool {
 	const upper = 0x2020202020202020
-	found := false
 	for i := range out {
 		start, size := f.at(i)
 		if size == 0 {
@@ -321,11 +310,11 @@ func (c *csvColumn) booleans(f csvFields, out []float64, row int) bool {
 		if start+8 <= len(f.data) {
 			word := binary.LittleEndian.Uint64(f.data[start:]) | upper
 			if size == 4 && word&0xffffffff == 'e'<<24|'u'<<16|'r'<<8|'t' {
-				out[i], found = 1, true
+				out[i] = 1
 				continue
 			}
 			if size == 5 && word&0xffffffffff == 'e'<<32|'s'<<24|'l'<<16|'a'<<8|'f' {
-				out[i], found = 0, true
+				out[i] = 0
 				continue
 			}
 		}
@@ -333,11 +322,10 @@ func (c *csvColumn) booleans(f csvFields, out []float64, row int) bool {
 			return false
 		}
 	}
-	return c.saw(booleans, found)
+	return true
 }
 
 func (c *csvColumn) times(f csvFields, out []int64, row int) bool {
-	found := false
 	for i := range out {
 		start, size := f.at(i)
 		if size == 0 {
@@ -348,12 +336,12 @@ func (c *csvColumn) times(f csvFields, out []int64, row int) bool {
 		us, form := parseTime(s)
 		switch {
 		case form != noTime && (c.set || form.class() == c.class):
-			out[i], found = us, true
+			out[i] = us
 		case !c.put(s, row+i):
 			return false
 		}
 	}
-	return c.saw(c.class, found)
+	return true
 }
 
 func (c *csvColumn) texts(f csvFields, out []int32, row int) bool {

@@ -46,9 +46,11 @@ func TestNotNumbers(t *testing.T) {
 	}
 }
 
+var numberForm = regexp.MustCompile(`^-?((0|[1-9][0-9]*)\.?|(0|[1-9][0-9]*)?\.[0-9]+)([eE][-+]?[0-9]+)?$`)
+
 // slowNumber reads as ParseNumber is documented to.
 func slowNumber(s string) (float64, bool) {
-	if !regexp.MustCompile(`^-?(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][-+]?[0-9]+)?$`).MatchString(s) || !regexp.MustCompile(`^-?\.?[0-9]`).MatchString(s) {
+	if !numberForm.MatchString(s) {
 		return 0, false
 	}
 	if len(strings.TrimPrefix(s, "-")) > 15 && !strings.ContainsAny(s, ".eE") {
