@@ -141,9 +141,9 @@ func (v *view) encode(c *part, dst []float64, j int, rows []int) error {
 	return err
 }
 
-// scoreCells is how many encoded cells are held at once when rows are scored: 64
+// scoreCells is how many encoded cells are held at once when rows are scored: 32
 // MB. Of a table that is not in memory every column is read for each block.
-const scoreCells = 1 << 23
+const scoreCells = 1 << 22
 
 // rawOf gives the log-odds of every row of a matrix, encoding a block of rows at
 // a time.

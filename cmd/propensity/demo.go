@@ -81,7 +81,7 @@ func (a *app) demo(ctx context.Context, o sample.Options, out, addr string, noSe
 	}
 	a.config, a.registry = filepath.Join(out, "propensity.yaml"), filepath.Join(out, "registry")
 	a.print("A simulated software company, %d accounts; its files are in %s. No account in it is real.", company.Accounts.Rows(), out)
-	if err := a.trainProject(ctx, nil); err != nil && !errors.Is(err, errNo) {
+	if err := a.trainProject(ctx, nil, 0); err != nil && !errors.Is(err, errNo) {
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)

@@ -24,11 +24,12 @@ type source struct {
 	data    string
 	missing []string
 	spec    train.Spec
+	memory  int64 // bytes; a larger table is learnt from column by column; 0: none is
 }
 
 func (a *app) trainCommand() *cobra.Command {
 	var in source
-	var label string
+	var label, memory string
 	var types []string
 	c := &cobra.Command{
 		Use:   "train [NAME...]",
@@ -39,17 +40,25 @@ learnt from, publish it as a new version, and make it champion if it deserves it
 With --data the table and its columns are given by flags, for one NAME. Without,
 the models of the project file are trained: the named ones, or all.
 
+With --memory, a Parquet table that is larger in memory than that (8 bytes a cell)
+is learnt from column by column, by boosting alone; the model is the same to the
+bit. Besides the columns at hand, that takes about one byte a cell and 150 bytes a row.
+
 Exit code 3: the version was published, but a gate refused it the champion alias.`,
 		Example: `  propensity train churn --data telco.csv --id customerID --label Churn=Yes
   propensity train churn --data churn.parquet --id account_id --time moment --horizon 90 --label churned --value mrr
   propensity train                      # every model of propensity.yaml`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, names []string) error {
+			var err error
+			if in.memory, err = parseBytes(memory); err != nil {
+				return err
+			}
 			if in.data == "" {
 				if err := tableFlags(c); err != nil {
 					return err
 				}
-				return a.trainProject(c.Context(), names)
+				return a.trainProject(c.Context(), names, in.memory)
 			}
 			if len(names) != 1 {
 				return fmt.Errorf("%w: with --data name the one model to train", errUsage)
@@ -61,7 +70,6 @@ Exit code 3: the version was published, but a gate refused it the champion alias
 				return err
 			}
 			in.spec.Name, in.spec.Seed = names[0], a.seed
-			var err error
 			if in.spec.Types, err = parseTypes(types); err != nil {
 				return err
 			}
@@ -85,6 +93,7 @@ Exit code 3: the version was published, but a gate refused it the champion alias
 	f.IntVar(&in.spec.Boosting.Trees, "trees", 0, "fixed `number` of trees of boosting (default: as many as held-out rows support)")
 	f.IntVar(&in.spec.Boosting.Leaves, "leaves", 0, "most `leaves` of a tree of boosting (default: its own)")
 	f.Float64Var(&in.spec.Boosting.Rate, "rate", 0, "`share` of each tree's step that boosting takes, above 0, to 1 (default: its own)")
+	f.StringVar(&memory, "memory", "", "`limit`, such as 512MB or 4GB, above which a Parquet table is learnt from column by column")
 	f.BoolVar(&in.spec.Refit, "refit", false, "publish the winner fitted again on all rows")
 	f.BoolVar(&in.spec.Surrogate, "surrogate", false, "add one small tree that imitates the winner to its card")
 	f.BoolVar(&in.spec.Rebands, "rebands", false, "cut the bands anew instead of keeping the champion's")
@@ -151,7 +160,7 @@ func parseTypes(pairs []string) (map[string]datasets.Kind, error) {
 }
 
 // trainProject trains models of the project file.
-func (a *app) trainProject(ctx context.Context, names []string) error {
+func (a *app) trainProject(ctx context.Context, names []string, memory int64) error {
 	b, err := os.ReadFile(a.config)
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%w: no --data, and no project file %s; name a table with --data, or a file with --config", errUsage, a.config)
@@ -174,7 +183,7 @@ func (a *app) trainProject(ctx context.Context, names []string) error {
 			data = filepath.Join(filepath.Dir(a.config), data)
 		}
 		m.Spec.Seed = a.seed
-		sources = append(sources, source{data: data, missing: m.Missing, spec: m.Spec})
+		sources = append(sources, source{data: data, missing: m.Missing, spec: m.Spec, memory: memory})
 	}
 	return a.trainAll(ctx, sources)
 }
@@ -283,14 +292,28 @@ func (a *app) learn(ctx context.Context, in source, tick train.Progress) (*train
 	if err != nil {
 		return nil, err
 	}
-	table, err := a.read(ctx, in.data, datasets.ReadOptions{Kinds: in.spec.ReadKinds(), Missing: in.missing, Progress: bytesTick(tick)})
+	defer frugal()()
+	o := datasets.ReadOptions{Kinds: in.spec.ReadKinds(), Missing: in.missing}
+	columns, err := apart(in, o)
 	if err != nil {
 		return nil, err
 	}
-	for _, note := range table.Notes {
-		a.say("note: %s", note)
+	var r *train.Result
+	if columns != nil {
+		a.say("note: %s is larger in memory than --memory: it is learnt from column by column", in.data)
+		r, err = train.RunColumns(ctx, columns, in.spec, champion, tick)
+		err = errors.Join(err, columns.Close())
+	} else {
+		o.Progress = bytesTick(tick)
+		var table *datasets.Table
+		if table, err = a.read(ctx, in.data, o); err != nil {
+			return nil, err
+		}
+		for _, note := range table.Notes {
+			a.say("note: %s", note)
+		}
+		r, err = train.Run(ctx, table, in.spec, champion, tick)
 	}
-	r, err := train.Run(ctx, table, in.spec, champion, tick)
 	if err != nil {
 		return nil, inFile(in.data, err)
 	}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+
+	"propensity/datasets"
+)
+
+// frugal keeps garbage from adding much to a large table until undo is called:
+// columns are few and hold no pointers, so that collecting often costs little.
+func frugal() (undo func()) {
+	percent := debug.SetGCPercent(10)
+	return func() { debug.SetGCPercent(percent) }
+}
+
+// apart opens a Parquet table that is larger than the limit to be read by columns;
+// nil if it is to be read whole.
+func apart(in source, o datasets.ReadOptions) (*datasets.Columns, error) {
+	if in.memory == 0 {
+		return nil, nil
+	}
+	if in.data == "-" {
+		return nil, fmt.Errorf("%w: --memory: stdin can only be read whole; name a file", errUsage)
+	}
+	columns, err := datasets.OpenColumns(in.data, o)
+	if errors.Is(err, datasets.ErrEncoding) {
+		info, err := os.Stat(in.data)
+		if err == nil && info.Size() > in.memory {
+			err = fmt.Errorf("%w: %s has %s, more than --memory, and only a Parquet file can be learnt from column by column: write it as Parquet, or allow more memory", errUsage, in.data, bytesText(info.Size()))
+		}
+		return nil, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	const cell = 8
+	if int64(columns.Rows())*int64(len(columns.Names()))*cell > in.memory {
+		return columns, nil
+	}
+	return nil, columns.Close()
+}
+
+// units of memory, the longest names first.
+var units = []struct {
+	name  string
+	bytes int64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1}}
+
+// parseBytes reads an amount of memory such as 512MB; none is 0.
+func parseBytes(s string) (int64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	for _, u := range units {
+		if number, ok := strings.CutSuffix(s, u.name); ok {
+			x, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+			if bytes := x * float64(u.bytes); err == nil && bytes >= 1 && bytes < math.MaxInt64 {
+				return int64(bytes), nil
+			}
+			break
+		}
+	}
+	return 0, fmt.Errorf("%w: --memory %q: write an amount such as 512MB, 4GB or 2GiB", errUsage, s)
+}
+
+func bytesText(n int64) string {
+	for _, name := range []string{"GB", "MB", "KB"} {
+		for _, u := range units {
+			if u.name == name && n >= u.bytes {
+				return fmt.Sprintf("%.1f %s", float64(n)/float64(u.bytes), name)
+			}
+		}
+	}
+	return fmt.Sprintf("%d B", n)
+}
