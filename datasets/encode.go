@@ -53,7 +53,7 @@ func (e *arrowEncoder) write(t *Table) error {
 
 func (e *arrowEncoder) close() error { return e.w.Close() }
 
-// counter tells the Arrow file writer where it is; it never goes elsewhere.
+// counter tells a writer of Arrow or Parquet where it is; it never goes elsewhere.
 type counter struct {
 	w io.Writer
 	n int64
@@ -66,6 +66,9 @@ func (c *counter) Write(b []byte) (int, error) {
 }
 
 func (c *counter) Seek(int64, int) (int64, error) { return c.n, nil }
+
+// Tell is where the Parquet writer is.
+func (c *counter) Tell() int64 { return c.n }
 
 // MarshalIPC is the table as an Arrow file: the same table, the same bytes.
 // Unlike files for others, it may hold infinite numbers.

@@ -1,13 +1,14 @@
 package datasets
 
 import (
+	"bytes"
 	"encoding/base64"
-	"fmt"
+	"encoding/binary"
 	"io"
 	"math"
+	"math/bits"
+	"slices"
 
-	"github.com/apache/arrow/go/v15/arrow"
-	"github.com/apache/arrow/go/v15/arrow/array"
 	"github.com/apache/arrow/go/v15/arrow/flight"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/apache/arrow/go/v15/parquet"
@@ -15,6 +16,7 @@ import (
 	"github.com/apache/arrow/go/v15/parquet/file"
 	"github.com/apache/arrow/go/v15/parquet/metadata"
 	"github.com/apache/arrow/go/v15/parquet/pqarrow"
+	"github.com/apache/arrow/go/v15/parquet/schema"
 )
 
 const (
@@ -25,19 +27,34 @@ const (
 )
 
 // parquetEncoder writes Parquet: tables are kept until they fill a row group,
-// whose columns are then encoded on all processors.
+// whose columns are then encoded on all processors. The library writes headers
+// and footer; what is in the pages is made here, as the library looks up and
+// boxes every value.
 type parquetEncoder struct {
-	out    io.Writer
-	schema *arrow.Schema
-	w      *file.Writer // nil before the first row group
-	plain  []bool       // by column: without a dictionary
-	held   []*Table     // not yet in a row group,
-	first  int          // from this row of the first of them on
-	rows   int          // in all
+	out    counter
+	props  *parquet.WriterProperties
+	schema *schema.Schema
+	meta   *metadata.FileMetaDataBuilder
+	groups int16
+	held   []*Table // not yet in a row group,
+	first  int      // from this row of the first of them on
+	rows   int      // in all
 }
 
-func newParquetEncoder(out io.Writer, t *Table) *parquetEncoder {
-	return &parquetEncoder{out: out, schema: schemaOf(t), plain: make([]bool, len(t.Columns))}
+func newParquetEncoder(out io.Writer, t *Table) (*parquetEncoder, error) {
+	e := &parquetEncoder{out: counter{w: out}, props: parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Snappy))}
+	fields := schemaOf(t)
+	var err error
+	if e.schema, err = pqarrow.ToParquet(fields, e.props, pqarrow.DefaultWriterProps()); err != nil {
+		return nil, err
+	}
+	stored := metadata.KeyValueMetadata{}
+	if err := stored.Append("ARROW:schema", base64.StdEncoding.EncodeToString(flight.SerializeSchema(fields, memory.DefaultAllocator))); err != nil {
+		return nil, err
+	}
+	e.meta = metadata.NewFileMetadataBuilder(e.schema, e.props, stored)
+	_, err = io.WriteString(&e.out, magicParquet)
+	return e, err
 }
 
 func (e *parquetEncoder) write(t *Table) error {
@@ -60,70 +77,51 @@ func (e *parquetEncoder) close() error {
 			return err
 		}
 	}
-	if e.w == nil {
-		if err := e.begin(); err != nil {
-			return err
-		}
-	}
-	return e.w.Close()
-}
-
-// begin starts the file, with dictionaries for all columns but the plain ones.
-func (e *parquetEncoder) begin() error {
-	options := []parquet.WriterProperty{parquet.WithCompression(compress.Codecs.Snappy)}
-	for j, plain := range e.plain {
-		if plain {
-			options = append(options, parquet.WithDictionaryPath(parquet.ColumnPath{e.schema.Field(j).Name}, false))
-		}
-	}
-	props := parquet.NewWriterProperties(options...)
-	root, err := pqarrow.ToParquet(e.schema, props, pqarrow.DefaultWriterProps())
+	footer, err := e.meta.Finish()
 	if err != nil {
 		return err
 	}
-	meta := metadata.KeyValueMetadata{}
-	stored := flight.SerializeSchema(e.schema, memory.DefaultAllocator)
-	if err := meta.Append("ARROW:schema", base64.StdEncoding.EncodeToString(stored)); err != nil {
+	n, err := footer.WriteTo(&e.out, nil)
+	if err != nil {
 		return err
 	}
-	e.w = file.NewParquetWriter(onlyWriter{e.out}, root.Root(), file.WithWriterProps(props), file.WithWriteMetadata(meta))
-	return nil
+	_, err = e.out.Write(append(binary.LittleEndian.AppendUint32(nil, uint32(n)), magicParquet...))
+	return err
 }
 
-// onlyWriter hides Close: the library would close what it writes to.
-type onlyWriter struct{ io.Writer }
-
-// group writes the next n rows as a row group. Which columns go without a
-// dictionary is up to the first.
+// group writes the next n rows as a row group.
 func (e *parquetEncoder) group(n int) error {
 	parts := e.take(n)
-	columns := make([]*groupColumn, len(e.plain))
-	_ = inParallel(len(columns), func(j int) error {
-		columns[j] = newGroupColumn(parts, j, n, e.plain[j])
-		return nil
-	})
-	if e.w == nil {
-		for j, c := range columns {
-			e.plain[j] = c.plain
-		}
-		if err := e.begin(); err != nil {
-			return err
-		}
+	group := e.meta.AppendRowGroup()
+	group.SetNumRows(n)
+	chunks := make([]*metadata.ColumnChunkMetaDataBuilder, e.schema.NumColumns())
+	for j := range chunks {
+		chunks[j] = group.NextColumnChunk()
 	}
-	group := e.w.AppendBufferedRowGroup()
-	err := inParallel(len(columns), func(j int) error {
-		return guarded("output", func() error {
-			w, err := group.Column(j)
+	columns := make([]*groupColumn, len(chunks))
+	pagers := make([]file.PageWriter, len(chunks))
+	err := inParallel(len(chunks), func(j int) error {
+		return guarded("output", func() (err error) {
+			pagers[j], err = file.NewPageWriter(&e.out, compress.Codecs.Snappy, compress.DefaultCompressionLevel, chunks[j], e.groups, int16(j), memory.DefaultAllocator, true, nil, nil)
 			if err != nil {
 				return err
 			}
-			return columns[j].write(w)
+			columns[j] = newGroupColumn(parts, j, n)
+			chunks[j].SetStats(columns[j].statistics())
+			return columns[j].write(pagers[j])
 		})
 	})
 	if err != nil {
 		return err
 	}
-	return group.Close()
+	from := e.out.n
+	for j, pager := range pagers {
+		if err := pager.Close(!columns[j].plain, false); err != nil {
+			return err
+		}
+	}
+	e.groups++
+	return group.Finish(e.out.n-from, e.groups-1)
 }
 
 // part is some rows of a table.
@@ -150,13 +148,12 @@ func (e *parquetEncoder) take(n int) (parts []part) {
 }
 
 // groupColumn is one column of a row group: as codes into a dictionary, or else
-// its values without the missing ones.
+// its values; what is missing is in neither.
 type groupColumn struct {
-	kind  Kind
-	plain bool
-	codes []int32 // 0 where missing
-	// levels are 1 where a value is, 0 where it is missing, as Parquet has it.
-	levels  []int16
+	kind    Kind
+	plain   bool
+	codes   []int32
+	levels  []int32 // a row each: 1 where a value is, 0 where it is missing, as Parquet has it
 	missing int
 
 	// The dictionary, or all values.
@@ -166,18 +163,15 @@ type groupColumn struct {
 }
 
 // newGroupColumn gathers column j of the parts, of so many rows.
-func newGroupColumn(parts []part, j, rows int, plain bool) *groupColumn {
-	c := &groupColumn{kind: parts[0].t.Columns[j].Kind, plain: plain, levels: make([]int16, 0, rows)}
-	if c.kind == Boolean {
-		c.plain = true // which never has a dictionary
-	}
-	if !c.plain {
+func newGroupColumn(parts []part, j, rows int) *groupColumn {
+	c := &groupColumn{kind: parts[0].t.Columns[j].Kind, levels: make([]int32, 0, rows)}
+	if c.kind != Boolean {
 		c.codes = make([]int32, 0, rows)
 		if c.gather(parts, j, rows/2) {
 			return c
 		}
-		*c = groupColumn{kind: c.kind, plain: true, levels: c.levels[:0]}
 	}
+	*c = groupColumn{kind: c.kind, plain: true, levels: c.levels[:0]}
 	c.gather(parts, j, rows)
 	return c
 }
@@ -218,7 +212,7 @@ func (c *groupColumn) gatherNumbers(xs []float64, index *numberIndex) bool {
 			continue
 		}
 		code, ok := index.code(math.Float64bits(x))
-		if !ok {
+		if !ok || c.hopeless() {
 			return false
 		}
 		if int(code) == len(c.numbers) {
@@ -241,7 +235,7 @@ func (c *groupColumn) gatherTimes(times []int64, index *numberIndex) bool {
 			continue
 		}
 		code, ok := index.code(uint64(us))
-		if !ok {
+		if !ok || c.hopeless() {
 			return false
 		}
 		if int(code) == len(c.times) {
@@ -266,7 +260,7 @@ func (c *groupColumn) gatherTexts(codes []int32, values []string, index *textInd
 		}
 		if known[k] == 0 {
 			code, ok := index.code(values[k])
-			if !ok {
+			if !ok || c.hopeless() {
 				return false
 			}
 			if int(code) == len(c.texts) {
@@ -279,12 +273,19 @@ func (c *groupColumn) gatherTexts(codes []int32, values []string, index *textInd
 	return true
 }
 
+// hopeless says, once there are enough values to tell, that nearly all of them are
+// different.
+func (c *groupColumn) hopeless() bool {
+	const enough = 4096
+	return len(c.codes) == enough && c.entries() > enough*15/16
+}
+
+// entries is the number of values in the dictionary.
+func (c *groupColumn) entries() int { return len(c.numbers) + len(c.times) + len(c.texts) }
+
 func (c *groupColumn) null() {
 	c.levels = append(c.levels, 0)
 	c.missing++
-	if !c.plain {
-		c.codes = append(c.codes, 0)
-	}
 }
 
 // textIndex gives distinct texts their codes, in the order of coming.
@@ -353,100 +354,134 @@ func (n *numberIndex) grow() {
 	}
 }
 
-// write encodes the column.
-func (c *groupColumn) write(w file.ColumnChunkWriter) error {
-	if !c.plain {
-		return c.writeCodes(w)
-	}
-	var err error
-	switch w := w.(type) {
-	case *file.Float64ColumnChunkWriter:
-		_, err = w.WriteBatch(c.numbers, c.levels, nil)
-	case *file.BooleanColumnChunkWriter:
-		truths := make([]bool, len(c.numbers))
-		for i, x := range c.numbers {
-			truths[i] = x != 0
+// statistics are the least and the greatest value and the number of missing ones.
+func (c *groupColumn) statistics() (s metadata.EncodedStatistics) {
+	s.SetNullCount(int64(c.missing))
+	s.Signed = c.kind != Category && c.kind != Text
+	const most = 4096 // bytes of a text
+	switch {
+	case len(c.numbers) > 0 && c.kind == Number:
+		low, high := slices.Min(c.numbers), slices.Max(c.numbers)
+		if low == 0 {
+			low = math.Copysign(0, -1) // by the format: a reader may look for either zero
 		}
-		_, err = w.WriteBatch(truths, c.levels, nil)
-	case *file.Int64ColumnChunkWriter:
-		_, err = w.WriteBatch(c.times, c.levels, nil)
-	case *file.ByteArrayColumnChunkWriter:
-		_, err = w.WriteBatch(byteArrays(c.texts), c.levels, nil)
-	default:
-		err = fmt.Errorf("no values for a column of %s", w.Type())
+		s.SetMin(appendPlain(nil, math.Float64bits(low))).SetMax(appendPlain(nil, math.Float64bits(high)))
+	case len(c.numbers) > 0:
+		s.SetMin([]byte{byte(slices.Min(c.numbers))}).SetMax([]byte{byte(slices.Max(c.numbers))})
+	case len(c.times) > 0:
+		s.SetMin(appendPlain(nil, uint64(slices.Min(c.times)))).SetMax(appendPlain(nil, uint64(slices.Max(c.times))))
+	case len(c.texts) > 0:
+		s.SetMin([]byte(slices.Min(c.texts))).SetMax([]byte(slices.Max(c.texts)))
+		s.ApplyStatSizeLimits(most)
 	}
-	return err
+	return s
 }
 
-// byteArrays copies texts into one piece of memory.
-func byteArrays(texts []string) []parquet.ByteArray {
-	size := 0
-	for _, s := range texts {
-		size += len(s)
+func appendPlain(b []byte, bits uint64) []byte { return binary.LittleEndian.AppendUint64(b, bits) }
+
+// pageRows is how many rows a page has, as in files of other writers.
+const pageRows = 20_000
+
+// write encodes the column as pages.
+func (c *groupColumn) write(pager file.PageWriter) error {
+	encoding := parquet.Encodings.Plain
+	if !c.plain {
+		encoding = parquet.Encodings.RLEDict
+		words := memory.NewBufferBytes(c.appendValues(nil, 0, c.entries()))
+		if _, err := pager.WriteDictionaryPage(file.NewDictionaryPage(words, int32(c.entries()), parquet.Encodings.Plain)); err != nil {
+			return err
+		}
 	}
-	all, out := make([]byte, 0, size), make([]parquet.ByteArray, len(texts))
-	for i, s := range texts {
-		from := len(all)
-		all = append(all, s...)
-		out[i] = all[from:len(all):len(all)]
+	var body []byte
+	var packed bytes.Buffer
+	at := 0 // among the values
+	for from := 0; from < len(c.levels); from += pageRows {
+		levels := c.levels[from:min(from+pageRows, len(c.levels))]
+		values := at
+		for _, level := range levels {
+			values += int(level)
+		}
+		body = appendRuns(append(body[:0], 0, 0, 0, 0), levels, 1)
+		binary.LittleEndian.PutUint32(body, uint32(len(body)-4))
+		if c.plain {
+			body = c.appendValues(body, at, values)
+		} else {
+			width := max(1, bits.Len(uint(max(c.entries(), 1)-1)))
+			body = appendRuns(append(body, byte(width)), c.codes[at:values], width)
+		}
+		at = values
+		packed.Reset()
+		page := file.NewDataPageV1(memory.NewBufferBytes(pager.Compress(&packed, body)), int32(len(levels)), encoding, parquet.Encodings.RLE, parquet.Encodings.RLE, int32(len(body)))
+		_, err := pager.WriteDataPage(page)
+		page.Release()
+		if err != nil {
+			return err
+		}
 	}
-	return out
+	return nil
 }
 
-// writeCodes hands the dictionary and the codes over as they are; left to itself
-// the library looks up every value.
-func (c *groupColumn) writeCodes(w file.ColumnChunkWriter) error {
-	encoder, ok := w.CurrentEncoder().(interface{ PutDictionary(arrow.Array) error })
-	if !ok {
-		return fmt.Errorf("no dictionary for a column of %s", w.Type())
-	}
-	words := c.dictionary()
-	defer words.Release()
-	if err := encoder.PutDictionary(words); err != nil {
-		return err
-	}
-	stats := w.PageStatistics()
-	stats.IncNulls(int64(c.missing))
-	stats.IncNumValues(int64(len(c.codes) - c.missing))
-	if err := stats.UpdateFromArrow(words, false); err != nil {
-		return err
-	}
-	codes := c.codeArray()
-	defer codes.Release()
-	return w.WriteDictIndices(codes, c.levels, nil)
-}
-
-func (c *groupColumn) dictionary() arrow.Array {
+// appendValues appends values from to to in the encoding PLAIN.
+func (c *groupColumn) appendValues(b []byte, from, to int) []byte {
 	switch c.kind {
 	case Number:
-		b := array.NewFloat64Builder(memory.DefaultAllocator)
-		defer b.Release()
-		b.AppendValues(c.numbers, nil)
-		return b.NewArray()
+		for _, x := range c.numbers[from:to] {
+			b = appendPlain(b, math.Float64bits(x))
+		}
+	case Boolean:
+		start := len(b)
+		b = append(b, make([]byte, (to-from+7)/8)...)
+		for i, x := range c.numbers[from:to] {
+			b[start+i/8] |= byte(x) << (i % 8)
+		}
 	case Time:
-		b := array.NewInt64Builder(memory.DefaultAllocator)
-		defer b.Release()
-		b.AppendValues(c.times, nil)
-		return b.NewArray()
+		for _, us := range c.times[from:to] {
+			b = appendPlain(b, uint64(us))
+		}
+	default:
+		for _, s := range c.texts[from:to] {
+			b = append(binary.LittleEndian.AppendUint32(b, uint32(len(s))), s...)
+		}
 	}
-	b := array.NewStringBuilder(memory.DefaultAllocator)
-	defer b.Release()
-	b.AppendValues(c.texts, nil)
-	return b.NewArray()
+	return b
 }
 
-// codeArray is the codes, null where a value is missing.
-func (c *groupColumn) codeArray() arrow.Array {
-	var valid *memory.Buffer
-	if c.missing > 0 {
-		bits := make([]byte, (len(c.levels)+7)/8)
-		for i, level := range c.levels {
-			bits[i/8] |= byte(level) << (i % 8)
+// appendRuns appends whole numbers of so many bits (1 to 24) in Parquet's hybrid of
+// runs and packed groups of eight (Parquet format, Encodings, RLE).
+func appendRuns(b []byte, xs []int32, width int) []byte {
+	const mostGroups = 63   // whose header is one byte
+	header, groups := -1, 0 // of the packed run being written
+	for i := 0; i < len(xs); {
+		run := i + 1
+		for run < len(xs) && xs[run] == xs[i] {
+			run++
 		}
-		valid = memory.NewBufferBytes(bits)
+		if run-i >= 8 {
+			b = binary.AppendUvarint(b, uint64(run-i)<<1)
+			for shift := 0; shift < width; shift += 8 {
+				b = append(b, byte(xs[i]>>shift))
+			}
+			i, header = run, -1
+			continue
+		}
+		if header < 0 || groups == mostGroups {
+			header, groups = len(b), 0
+			b = append(b, 0)
+		}
+		var acc uint64
+		have := 0
+		for k := range 8 { // the last group is filled up with zeros
+			if i+k < len(xs) {
+				acc |= uint64(xs[i+k]) << have
+			}
+			for have += width; have >= 8; have -= 8 {
+				b = append(b, byte(acc))
+				acc >>= 8
+			}
+		}
+		groups++
+		b[header] = byte(groups<<1 | 1)
+		i += 8
 	}
-	codes := memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(c.codes))
-	data := array.NewData(arrow.PrimitiveTypes.Int32, len(c.codes), []*memory.Buffer{valid, codes}, nil, c.missing, 0)
-	defer data.Release()
-	return array.MakeFromData(data)
+	return b
 }

@@ -167,7 +167,7 @@ func (w *Writer) begin(t *Table) error {
 	case ArrowFile, ArrowStream:
 		w.enc, err = newArrowEncoder(w.out, w.format, t)
 	case Parquet:
-		w.enc = newParquetEncoder(w.out, t)
+		w.enc, err = newParquetEncoder(w.out, t)
 	default:
 		return fmt.Errorf("%s: unknown %s", w.name, w.format)
 	}
