@@ -151,21 +151,23 @@ func (a *app) showConverted(ref registry.Ref, e *features.Encoder, m *convert.Mo
 	a.say("%s: %d trees over %d columns for LightGBM, in the encoder's order", ref, m.Ensemble.Trees(), len(m.Features))
 	a.say("  its scores are log-odds before calibration: predict(..., raw_score=True)")
 	a.say("  missing is NaN, a boolean 0 or 1, a time its days before the moment")
-	categories := 0
+	categories, renamed := 0, 0
 	for j := range e.Columns {
 		c := &e.Columns[j]
 		if c.Kind == datasets.Category {
 			categories++
 		}
 		if m.Features[j] != c.Name {
-			a.say("  %q is called %s there", c.Name, m.Features[j])
+			renamed++
 		}
 	}
-	if categories == 0 {
-		return
+	if renamed > 0 {
+		a.say("  %d names have _ for what LightGBM takes in none: white space and \",:[]{}", renamed)
 	}
-	a.say("  %d columns are categories: the code of a level is its place, from 0; an unseen one is -1", categories)
+	if categories > 0 {
+		a.say("  %d columns are categories: the code of a level is its place, from 0; an unseen one is -1", categories)
+	}
 	if o.levels == "" {
-		a.say("  --levels FILE writes the levels of each")
+		a.say("  --levels FILE writes what each column holds")
 	}
 }

@@ -146,7 +146,7 @@ type textTree struct {
 	bounds                           []int
 	words                            []uint32
 	values, covers                   []float64 // of leaves
-	means, sums                      []float64 // of splits: by cover, and of covers
+	means, sums, gains               []float64 // of splits: by cover, of covers, and what they explain
 	leafCounts, splitCounts          []int
 }
 
@@ -240,7 +240,9 @@ func (t *textTree) addSet(codes []int32) {
 // maxCount leaves room in 31 bits for what rounding up adds.
 const maxCount = math.MaxInt32 - maxTree
 
-// count makes counts of the covers, and what a split's are.
+// count makes counts of the covers, and what a split's are. A split's gain is the
+// sum of squares that it explains of the tree's own values by cover, from which
+// LightGBM tells the importance of a feature.
 func (t *textTree) count() {
 	sum := 0.0
 	for _, c := range t.covers {
@@ -258,7 +260,8 @@ func (t *textTree) count() {
 		t.leafCounts[k] = max(1, int(math.Round(c*scale)))
 	}
 	splits := len(t.features)
-	t.splitCounts, t.means, t.sums = make([]int, splits), make([]float64, splits), make([]float64, splits)
+	t.splitCounts = make([]int, splits)
+	t.means, t.sums, t.gains = make([]float64, splits), make([]float64, splits), make([]float64, splits)
 	of := func(place int) (count int, mean, sum float64) {
 		if place < 0 {
 			return t.leafCounts[^place], t.values[^place], t.covers[^place]
@@ -269,7 +272,8 @@ func (t *textTree) count() {
 		leftCount, leftMean, left := of(t.left[i])
 		rightCount, rightMean, right := of(t.right[i])
 		t.splitCounts[i], t.sums[i] = leftCount+rightCount, left+right
-		t.means[i] = left/(left+right)*leftMean + right/(left+right)*rightMean
+		t.means[i] = float64(left/(left+right)*leftMean) + float64(right/(left+right)*rightMean) // never fused: the same file anywhere
+		t.gains[i] = left / (left + right) * right * (leftMean - rightMean) * (leftMean - rightMean)
 	}
 }
 
@@ -286,7 +290,7 @@ func (t *textTree) write(b *bytes.Buffer) {
 	writeField(b, "num_leaves", len(t.values))
 	writeField(b, "num_cat", len(t.bounds)-1)
 	writeField(b, "split_feature", t.features...)
-	writeField(b, "split_gain", make([]int, len(t.features))...) // not known
+	writeField(b, "split_gain", t.gains...)
 	writeField(b, "threshold", t.thresholds...)
 	writeField(b, "decision_type", t.decisions...)
 	writeField(b, "left_child", t.left...)
