@@ -103,7 +103,7 @@ func (s section) text(name string) (string, error) {
 // absent names the last line of a section that lacks a field.
 func (s section) absent(name string) error {
 	last := 0
-	for _, f := range s { //nolint:revive // the largest, in whatever order
+	for _, f := range s {
 		last = max(last, f.line)
 	}
 	return fmt.Errorf("%w: %s is not given by line %d", ErrFormat, name, last)
