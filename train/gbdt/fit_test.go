@@ -52,54 +52,34 @@ func mixedMatrix(rows int, seed uint64) *features.Matrix {
 	return m
 }
 
-// boosterOf is a booster that learns from all rows.
-func boosterOf(t testing.TB, m *features.Matrix, o Options) *booster {
-	t.Helper()
-	rows, err := newBinned(context.Background(), &o, m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := newBooster(rows, numbers(0, m.Rows()), nil, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 // The scores kept while training are those of the finished model, bit for bit:
-// every row falls into the same leaves by bins and by values. Of a feature that
-// is split by rates that holds for rows that were not trained on: the others have
-// rates without themselves.
+// every row falls into the same leaves by bins and by values.
 func TestScoresInTrainingAreTheModels(t *testing.T) {
 	train, valid := mixedMatrix(3000, 1), mixedMatrix(1000, 2)
-	for _, rates := range []int{8, 1000} {
-		o := Defaults()
-		o.Trees, o.Leaves, o.CategoryRates, o.MinGain = 60, 12, rates, 0
-		rows, err := newBinned(context.Background(), &o, train, valid)
-		if err != nil {
-			t.Fatal(err)
+	o := Defaults()
+	o.Trees, o.Leaves = 60, 12
+	b, err := newBooster(context.Background(), train, valid, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round := range o.Trees {
+		b.step(round)
+	}
+	model, err := b.model(o.Trees)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := make([]float64, len(train.Features))
+	for i, want := range b.raw {
+		train.Row(row, i)
+		if got := model.Raw(row); got != want {
+			t.Fatalf("training row %d: %v, the model says %v", i, want, got)
 		}
-		b, err := newBooster(rows, numbers(0, 3000), numbers(3000, 4000), o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for round := range o.Trees {
-			b.step(round)
-		}
-		model, err := b.model(o.Trees)
-		if err != nil {
-			t.Fatal(err)
-		}
-		row := make([]float64, len(train.Features))
-		for i, want := range b.raw {
-			if i >= 3000 {
-				valid.Row(row, i-3000)
-			} else if train.Row(row, i); rates == 8 {
-				continue
-			}
-			if got := model.Raw(row); got != want {
-				t.Fatalf("row %d: %v, the model says %v", i, want, got)
-			}
+	}
+	for i, want := range b.validRaw {
+		valid.Row(row, i)
+		if got := model.Raw(row); got != want {
+			t.Fatalf("validation row %d: %v, the model says %v", i, want, got)
 		}
 	}
 }
@@ -124,14 +104,13 @@ func rawAll(model *tree.Ensemble, m *features.Matrix) []float64 {
 }
 
 func meanLoss(model *tree.Ensemble, m *features.Matrix) float64 {
-	return totalLoss(numbers(0, m.Rows()), rawAll(model, m), m.Label) / float64(m.Rows())
+	return totalLoss(rawAll(model, m), m.Label) / float64(m.Rows())
 }
 
 // plain options grow exact, greedy trees: no sampling, no shrinkage.
 func plain() Options {
 	o := Defaults()
-	o.Trees, o.Rate, o.L2, o.MinRows, o.MinGain, o.MinHessian = 1, 1, 0, 1, 0, 0
-	o.CategoryRates = 1000
+	o.Trees, o.Rate, o.L2, o.MinRows, o.MinHessian = 1, 1, 0, 1, 0
 	o.ColumnShare, o.RowShare = 1, 1
 	o.CategoryRows, o.CategorySmooth, o.CategoryL2 = 0, 0, 0
 	return o
@@ -202,12 +181,15 @@ func TestCategoriesBeatOneHot(t *testing.T) {
 func TestTrainingLossFalls(t *testing.T) {
 	m := mixedMatrix(2000, 3)
 	o := Defaults()
-	o.RowShare, o.ColumnShare, o.MinGain, o.Trees = 1, 1, 0, 80
-	b := boosterOf(t, m, o)
-	last := totalLoss(b.train, b.raw, m.Label)
+	o.RowShare, o.ColumnShare, o.Trees = 1, 1, 80
+	b, err := newBooster(context.Background(), m, nil, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := totalLoss(b.raw, m.Label)
 	for round := range o.Trees {
 		b.step(round)
-		loss := totalLoss(b.train, b.raw, m.Label)
+		loss := totalLoss(b.raw, m.Label)
 		if loss >= last {
 			t.Fatalf("round %d: %v after %v", round, loss, last)
 		}
@@ -215,17 +197,20 @@ func TestTrainingLossFalls(t *testing.T) {
 	}
 }
 
-// Covers count the rows that a tree was grown on.
+// Covers count all training rows, sampled or not.
 func TestCovers(t *testing.T) {
 	m := mixedMatrix(1500, 4)
 	o := Defaults()
 	o.Trees = 10
-	b := boosterOf(t, m, o)
+	b, err := newBooster(context.Background(), m, nil, o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for round := range o.Trees {
 		b.step(round)
 		nodes := b.trees[round].nodes
-		if want := float64(len(b.grower.rows)); nodes[0].Cover != want || want < 1100 || want > 1300 {
-			t.Errorf("round %d: the root covers %v rows of %v", round, nodes[0].Cover, want)
+		if nodes[0].Cover != 1500 {
+			t.Errorf("round %d: the root covers %v rows", round, nodes[0].Cover)
 		}
 		for i, n := range nodes {
 			if n.Feature >= 0 && nodes[n.Yes].Cover+nodes[n.No].Cover != n.Cover {
@@ -255,7 +240,10 @@ func TestTheSameAtAnyNumberOfThreads(t *testing.T) {
 	var models, curves []string
 	for _, threads := range []int{1, 2, 4} {
 		runtime.GOMAXPROCS(threads)
-		b := boosterOf(t, m, o)
+		b, err := newBooster(context.Background(), m, nil, o)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for round := range o.Trees {
 			b.step(round)
 		}
@@ -275,7 +263,10 @@ func TestTheSameAtAnyNumberOfThreads(t *testing.T) {
 		}
 	}
 	o.Seed++
-	b := boosterOf(t, m, o)
+	b, err := newBooster(context.Background(), m, nil, o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for round := range o.Trees {
 		b.step(round)
 	}
@@ -403,7 +394,7 @@ func TestValidateListsEveryFault(t *testing.T) {
 	}
 	nan := math.NaN()
 	bad := Options{L2: -1, MinHessian: nan, Rate: nan, Bins: 256, RowShare: 1.5, ColumnShare: nan,
-		CategoryOneHot: -1, MinGain: -1, CategoryRates: -1, CategoryRows: -1, CategorySmooth: math.Inf(1), CategoryL2: -1}
+		CategoryOneHot: -1, CategoryRows: -1, CategorySmooth: math.Inf(1), CategoryL2: -1}
 	err := bad.Validate()
 	if !errors.Is(err, ErrOptions) {
 		t.Fatal(err)
@@ -447,7 +438,10 @@ func BenchmarkStep(b *testing.B) {
 	}
 	o := Defaults()
 	o.Leaves, o.RowShare, o.ColumnShare = 8, 1, 1
-	booster := boosterOf(b, m, o)
+	booster, err := newBooster(context.Background(), m, nil, o)
+	if err != nil {
+		b.Fatal(err)
+	}
 	round := 0
 	b.ReportAllocs()
 	for b.Loop() {
