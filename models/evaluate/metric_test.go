@@ -261,6 +261,60 @@ func TestRankingThinned(t *testing.T) {
 	}
 }
 
+// The place found by the grid is the place found by halving, whatever the values.
+func TestPercentileBySearch(t *testing.T) {
+	number := rapid.OneOf(rapid.Float64(), rapid.Float64Range(-3, 3), rapid.Map(rapid.IntRange(-5, 5), func(n int) float64 { return float64(n) }),
+		rapid.SampledFrom([]float64{0, math.Copysign(0, -1), math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64}))
+	rapid.Check(t, func(t *rapid.T) {
+		r, err := NewRanking(rapid.SliceOfN(number, 1, 60).Draw(t, "raw"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		values, total := r.Values(), 0.0
+		for _, n := range r.Counts() {
+			total += n
+		}
+		some := append([]float64{math.Inf(-1), math.Inf(1), number.Draw(t, "x")}, values...)
+		for _, x := range values {
+			some = append(some, math.Nextafter(x, math.Inf(-1)), math.Nextafter(x, math.Inf(1)))
+		}
+		for _, x := range some {
+			i, tied := slices.BinarySearch(values, x)
+			rows := 0.0
+			for _, n := range r.Counts()[:i] {
+				rows += n
+			}
+			if tied {
+				rows += r.Counts()[i] / 2
+			}
+			if want, got := 100*rows/total, r.Percentile(x); got != want {
+				t.Fatalf("Percentile(%v) is %v, want %v", x, got, want)
+			}
+		}
+	})
+}
+
+func BenchmarkPercentile(b *testing.B) {
+	raw := make([]float64, 100_000)
+	for i := range raw {
+		raw[i] = math.Sin(float64(i)) + math.Sin(float64(i)*1.7) + math.Sin(float64(i)*0.3)
+	}
+	r, err := NewRanking(raw)
+	if err != nil {
+		b.Fatal(err)
+	}
+	sum, i := 0.0, 0
+	for b.Loop() {
+		sum += r.Percentile(raw[i])
+		if i += 37; i >= len(raw) {
+			i -= len(raw)
+		}
+	}
+	if sum == 0 {
+		b.Error("every percentile is 0")
+	}
+}
+
 func TestFromCounts(t *testing.T) {
 	for name, c := range map[string]struct{ values, counts []float64 }{
 		"empty":          {nil, nil},

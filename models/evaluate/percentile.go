@@ -20,6 +20,7 @@ type Ranking struct {
 	values []float64 // strictly increasing
 	counts []float64 // rows at a value
 	below  []float64 // rows below a value; one place more, for the total
+	grid   grid
 }
 
 // NewRanking ranks the raw scores of rows. All must be finite, at least one; the
@@ -103,7 +104,54 @@ func FromCounts(values, counts []float64) (*Ranking, error) {
 			return nil, &InputError{Input: "counts", Row: i, Value: n, Detail: "the sum of counts is 2^53 or more"}
 		}
 	}
+	r.grid = newGrid(values)
 	return r, nil
+}
+
+// grid cuts the range of sorted values into even cells, about two a value, so
+// that a search starts where it ends or close by.
+type grid struct {
+	low, scale float64
+	first      []int32 // the first value in a cell or after it; one place more, for the end
+}
+
+func newGrid(values []float64) grid {
+	n := 2 * len(values)
+	g := grid{low: values[0], first: make([]int32, n+1)}
+	g.scale = float64(n) / (values[len(values)-1] - g.low)
+	for _, x := range values {
+		g.first[g.cell(x)+1]++
+	}
+	for k := range n {
+		g.first[k+1] += g.first[k]
+	}
+	return g
+}
+
+// cell is that of x; it never falls as x rises.
+func (g *grid) cell(x float64) int {
+	at, n := (x-g.low)*g.scale, len(g.first)-1
+	switch {
+	case !(at > 0): // also where the values are one, or their range is infinite
+		return 0
+	case at >= float64(n):
+		return n - 1
+	}
+	return int(at)
+}
+
+// search is the place of the first of values that is x or above.
+func (g *grid) search(values []float64, x float64) int {
+	k := g.cell(x)
+	low, high := int(g.first[k]), int(g.first[k+1])
+	for low < high {
+		if middle := int(uint(low+high) >> 1); values[middle] < x {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return low
 }
 
 // Values are the distinct raw scores, strictly increasing; not to be changed.
@@ -118,9 +166,9 @@ func (r *Ranking) Percentile(raw float64) float64 {
 	if math.IsNaN(raw) {
 		return math.NaN()
 	}
-	i, tied := slices.BinarySearch(r.values, raw)
+	i := r.grid.search(r.values, raw)
 	rows := r.below[i]
-	if tied {
+	if i < len(r.values) && r.values[i] == raw {
 		rows += r.counts[i] / 2
 	}
 	return 100 * rows / r.below[len(r.values)]
