@@ -81,17 +81,25 @@ func (a *app) score(ctx context.Context, name string, o scoreOptions) error {
 	o.Model, o.Version = ref.Name, ref.Version
 	display := a.stages()
 	defer display.wait()
-	read := datasets.ReadOptions{Format: inFormat, Kinds: stream.Kinds(scorer, o.Options), Missing: o.missing, Progress: bytesTick(display.tick)}
+	read := datasets.ReadOptions{Format: inFormat, Kinds: stream.Kinds(scorer, o.Options), Missing: o.missing}
+	var all []string
+	if all, read.Columns, err = a.needed(o.in, read); err != nil {
+		return err
+	}
+	read.Progress = bytesTick(display.tick)
 	in, err := a.source(ctx, o.in, read)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
+	if all == nil {
+		all = in.Columns()
+	}
 	out, err := a.sink(o.out, outFormat)
 	if err != nil {
 		return err
 	}
-	sum, err := stream.Run(ctx, scorer, in, out, o.Options, func(rows int) { display.count("score", rows) })
+	sum, err := stream.Run(ctx, scorer, pruned{in, all}, out, o.Options, func(rows int) { display.count("score", rows) })
 	if err != nil {
 		out.Abort()
 		return inFile(o.in, err)
@@ -123,6 +131,37 @@ func (a *app) source(ctx context.Context, path string, o datasets.ReadOptions) (
 		return datasets.OpenFrom(a.input(ctx), "stdin", o)
 	}
 	return datasets.Open(path, o)
+}
+
+// pruned is a file of which only the needed columns are read.
+type pruned struct {
+	*datasets.Reader
+	columns []string // all of them
+}
+
+func (t pruned) Columns() []string { return t.columns }
+
+// needed are the columns of a Parquet file and those among them that a model
+// takes, which alone are then read; nil where all are, as in other formats.
+func (a *app) needed(path string, o datasets.ReadOptions) (all, needed []string, err error) {
+	info, err := os.Stat(path)
+	if path == "-" || err != nil || !info.Mode().IsRegular() {
+		return nil, nil, nil // what is wrong with it is told when it is read
+	}
+	c, err := datasets.OpenColumns(path, o)
+	if err != nil {
+		return nil, nil, nil // likewise, or it is not Parquet
+	}
+	all = c.Names()
+	for _, name := range all {
+		if o.Kinds[name] != 0 {
+			needed = append(needed, name)
+		}
+	}
+	if needed == nil { // none at all cannot be read
+		all = nil
+	}
+	return all, needed, c.Close()
 }
 
 // inFile names the file of an error about its content, unless it does so itself.

@@ -235,3 +235,38 @@ func (r *interrupting) Read(b []byte) (int, error) {
 	r.read += n
 	return n, nil
 }
+
+// Of a Parquet file only what the model takes is read, and the rest is told all the same.
+func TestScoreReadsWhatItNeeds(t *testing.T) {
+	inFolder(t)
+	trainChurn(t)
+	write(t, "new.csv", newAccounts)
+	table, err := datasets.Read("new.csv", datasets.ReadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := datasets.Write("new.parquet", table, datasets.WriteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]datasets.Kind{"id": datasets.Text, "plan": datasets.Category, "seats": datasets.Number, "gone": datasets.Number}
+	for path, want := range map[string][2][]string{
+		"new.parquet": {{"id", "plan", "logins", "seats", "annual", "mrr", "comment"}, {"id", "plan", "seats"}},
+		"new.csv":     {}, "-": {}, "gone.parquet": {}, os.DevNull: {},
+	} {
+		all, needed, err := new(app).needed(path, datasets.ReadOptions{Kinds: kinds})
+		if err != nil || !slices.Equal(all, want[0]) || !slices.Equal(needed, want[1]) {
+			t.Errorf("%s: %q of %q, %v", path, needed, all, err)
+		}
+	}
+	s := must(t, exitDone, append(scoreNew, "--in", "new.parquet")...)
+	mentions(t, s.err, "columns the model does not know: comment")
+	if want := must(t, exitDone, append(scoreNew, "--in", "new.csv")...).out; s.out != want {
+		t.Errorf("from Parquet:\n%sfrom CSV:\n%s", s.out, want)
+	}
+	// Where nothing is needed, all is read: a table without columns has no rows.
+	only := &datasets.Table{Columns: table.Columns[6:]}
+	if err := datasets.Write("only.parquet", only, datasets.WriteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	mentions(t, must(t, exitDone, append(scoreNew, "--in", "only.parquet", "--allow-missing")...).err, "comment", "scored 3 rows")
+}
