@@ -47,6 +47,36 @@ func (b *binner) bin(x float64) uint8 {
 	return b.codes[int(x)]
 }
 
+// binAll bins a column.
+func (b *binner) binAll(dst []uint8, column []float64) {
+	if b.levels > 0 {
+		for i, x := range column {
+			dst[i] = b.bin(x)
+		}
+		return
+	}
+	// A search of eight steps without a branch: thresholds past the last are
+	// above everything, and there are fewer than 255, so a step never leaves them.
+	var at [maxBins]float64
+	for k := range at {
+		at[k] = math.Inf(1)
+	}
+	copy(at[:], b.thresholds)
+	for i, x := range column {
+		k := uint8(0)
+		for step := uint8(128); step > 0; step >>= 1 {
+			next := k + step
+			if at[next-1] < x {
+				k = next
+			}
+		}
+		if x != x {
+			k = b.missing
+		}
+		dst[i] = k
+	}
+}
+
 // fitBinner learns the bins of one column, whose values checkColumn accepts.
 func fitBinner(column []float64, levels, limit int) binner {
 	if levels > 0 {
@@ -63,9 +93,15 @@ func fitBinner(column []float64, levels, limit int) binner {
 // the lower and below the upper, so that the bin of x is at most b exactly when
 // x <= thresholds[b].
 func cuts(column []float64, limit int) []float64 {
-	sorted := slices.DeleteFunc(slices.Clone(column), math.IsNaN)
+	sorted := slices.DeleteFunc(slices.Clone(sampled(column)), math.IsNaN)
 	slices.Sort(sorted)
 	values, counts := runs(sorted)
+	return evenCuts(values, counts, len(sorted), limit)
+}
+
+// evenCuts are thresholds between ascending values, of which there are counts,
+// left in all.
+func evenCuts(values []float64, counts []int, left, limit int) []float64 {
 	var out []float64
 	if len(values) <= limit {
 		for k := 1; k < len(values); k++ {
@@ -73,7 +109,7 @@ func cuts(column []float64, limit int) []float64 {
 		}
 		return out
 	}
-	left, held := len(sorted), 0 // rows not yet in a closed bin, rows in the open one
+	held := 0 // rows in the open bin; left are those in no closed one
 	for k, n := range counts {
 		bins := limit - len(out) // still to be filled, the open one included
 		if bins == 1 {
@@ -166,43 +202,4 @@ func checkColumn(f features.Feature, column []float64) error {
 		}
 	}
 	return nil
-}
-
-// checkMatrix says whether every column and label can be learnt from.
-func checkMatrix(m *features.Matrix) error {
-	if len(m.Features) != len(m.Columns) {
-		return fmt.Errorf("%w: %d features, %d columns", ErrMatrix, len(m.Features), len(m.Columns))
-	}
-	for i, y := range m.Label {
-		if y != 0 && y != 1 {
-			return &ValueError{"label", i, y, "0 or 1"}
-		}
-	}
-	for j, column := range m.Columns {
-		if m.Features[j].Levels < 0 {
-			return fmt.Errorf("%w: %s has %d levels", ErrMatrix, m.Features[j].Name, m.Features[j].Levels)
-		}
-		if len(column) != m.Rows() {
-			return fmt.Errorf("%w: %s has %d rows, the label %d", ErrMatrix, m.Features[j].Name, len(column), m.Rows())
-		}
-		if err := checkColumn(m.Features[j], column); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// bins is a matrix of one-byte bins, a slice per feature.
-type bins [][]uint8
-
-// binAll bins every column of a checked matrix.
-func binAll(binners []binner, m *features.Matrix) bins {
-	out := make(bins, len(binners))
-	parallel(len(binners), func(j int) {
-		out[j] = make([]uint8, m.Rows())
-		for i, x := range m.Columns[j] {
-			out[j][i] = binners[j].bin(x)
-		}
-	})
-	return out
 }

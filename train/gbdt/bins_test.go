@@ -1,6 +1,7 @@
 package gbdt
 
 import (
+	"context"
 	"errors"
 	"math"
 	"slices"
@@ -39,8 +40,14 @@ func TestBinsAgreeWithThresholds(t *testing.T) {
 				t.Fatalf("thresholds %v are not ascending", b.thresholds)
 			}
 		}
-		for _, x := range append(column, anyNumbers(t)...) {
+		all := append(column, anyNumbers(t)...)
+		binned := make([]uint8, len(all))
+		b.binAll(binned, all)
+		for i, x := range all {
 			bin := b.bin(x)
+			if binned[i] != bin {
+				t.Fatalf("%v is in bin %d alone, in bin %d among others", x, bin, binned[i])
+			}
 			if math.IsNaN(x) {
 				if bin != b.missing {
 					t.Fatalf("missing is in bin %d", bin)
@@ -144,7 +151,12 @@ func TestUnfitMatrices(t *testing.T) {
 			Columns:  [][]float64{{1, 2, 3}, {0, 1, -1}}, Label: []float64{0, 1, 1},
 		}
 	}
-	if err := checkMatrix(good()); err != nil {
+	check := func(m *features.Matrix) error {
+		o := Defaults()
+		_, err := newBinned(context.Background(), &o, m)
+		return err
+	}
+	if err := check(good()); err != nil {
 		t.Fatal(err)
 	}
 	for name, spoil := range map[string]func(m *features.Matrix){
@@ -161,14 +173,14 @@ func TestUnfitMatrices(t *testing.T) {
 	} {
 		m := good()
 		spoil(m)
-		if err := checkMatrix(m); !errors.Is(err, ErrMatrix) {
+		if err := check(m); !errors.Is(err, ErrMatrix) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	m := good()
 	m.Columns[0][2] = math.Inf(1)
 	var fault *ValueError
-	if err := checkMatrix(m); !errors.As(err, &fault) || fault.Feature != "x" || fault.Row != 2 {
+	if err := check(m); !errors.As(err, &fault) || fault.Feature != "x" || fault.Row != 2 {
 		t.Errorf("got %v, want the place named", err)
 	}
 }

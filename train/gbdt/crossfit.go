@@ -18,22 +18,28 @@ import (
 // Test at most, and never in Train and Test of the same fold. Errors are those of
 // Fit, and name the fold, counted from 0.
 func CrossFit(ctx context.Context, m *features.Matrix, folds []datasets.Fold, o Options, progress func(done, total int)) (settled Options, raw []float64, err error) {
-	if err := checkMatrix(m); err != nil {
+	if err := o.Validate(); err != nil {
 		return o, nil, err
 	}
 	if err := checkFolds(m.Rows(), folds); err != nil {
 		return o, nil, err
 	}
+	all, err := newBinned(ctx, &o, m)
+	if err != nil {
+		return o, nil, err
+	}
 	boosters := make([]*booster, len(folds))
 	rows := 0
 	for k, fold := range folds {
-		train, test := m.Take(fold.Train), m.Take(fold.Test)
-		if boosters[k], err = newBooster(ctx, &train, &test, o); err != nil {
+		if boosters[k], err = newBooster(all, rows32(fold.Train), rows32(fold.Test), o); err != nil {
 			return o, nil, fmt.Errorf("fold %d: %w", k, err)
 		}
 		rows += len(fold.Test)
 	}
-	settled, raw = o, filled(m.Rows(), math.NaN())
+	settled, raw = o, make([]float64, m.Rows())
+	for i := range raw {
+		raw[i] = math.NaN()
+	}
 	lowest := math.Inf(1)
 	for round := range o.Trees {
 		if err := ctx.Err(); err != nil {
@@ -43,8 +49,8 @@ func CrossFit(ctx context.Context, m *features.Matrix, folds []datasets.Fold, o 
 		if loss < lowest {
 			lowest, settled.Trees = loss, round+1
 			for k, fold := range folds {
-				for i, r := range fold.Test {
-					raw[r] = boosters[k].validRaw[i]
+				for _, r := range fold.Test {
+					raw[r] = boosters[k].raw[r]
 				}
 			}
 		}
@@ -65,7 +71,7 @@ func stepAll(boosters []*booster, round int) float64 {
 	for k, b := range boosters {
 		wait.Go(func() {
 			b.step(round)
-			losses[k] = totalLoss(b.validRaw, b.validLabel)
+			losses[k] = totalLoss(b.others, b.raw, b.label)
 		})
 	}
 	wait.Wait()
@@ -74,6 +80,14 @@ func stepAll(boosters []*booster, round int) float64 {
 		total += loss
 	}
 	return total
+}
+
+func rows32(rows []int) []int32 {
+	out := make([]int32, len(rows))
+	for i, r := range rows {
+		out[i] = int32(r)
+	}
+	return out
 }
 
 func checkFolds(rows int, folds []datasets.Fold) error {

@@ -25,12 +25,12 @@ func byRow(rows, k int) []datasets.Fold {
 	return folds
 }
 
-// CrossFit is what Fit on each fold says, summed up row by row.
-func TestCrossFitAgainstFits(t *testing.T) {
+// CrossFit is what a booster on each fold says, summed up row by row.
+func TestCrossFitAgainstBoosters(t *testing.T) {
 	m := mixedMatrix(900, 11)
 	folds := byRow(m.Rows(), 3)
 	o := Defaults()
-	o.Trees, o.Rate, o.Patience = 120, 0.2, 8
+	o.Trees, o.Rate, o.Patience, o.MinGain = 120, 0.3, 8, 0
 	settled, raw, err := CrossFit(context.Background(), m, folds, o, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -38,24 +38,31 @@ func TestCrossFitAgainstFits(t *testing.T) {
 	if settled.Trees >= o.Trees || settled.Trees < 2 {
 		t.Fatalf("settled on %d rounds: the test wants an optimum inside", settled.Trees)
 	}
-	all := o
-	all.Patience = o.Trees
 	curve := make([]float64, o.Trees)
 	rows := 0
+	all, err := newBinned(context.Background(), &o, m)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, fold := range folds {
-		train, test := m.Take(fold.Train), m.Take(fold.Test)
-		rows += test.Rows()
-		for round, loss := range fit(t, &train, &test, all).ValidLoss {
-			curve[round] += loss * float64(test.Rows())
+		b, err := newBooster(all, rows32(fold.Train), rows32(fold.Test), o)
+		if err != nil {
+			t.Fatal(err)
 		}
-		all := o
-		all.Trees = settled.Trees
-		model := fit(t, &train, nil, all).Model
-		row := make([]float64, len(m.Features))
-		for _, r := range fold.Test {
-			m.Row(row, r)
-			if want := model.Raw(row); raw[r] != want {
-				t.Fatalf("row %d scores %v, fitted alone %v", r, raw[r], want)
+		test := m.Take(fold.Test)
+		rows += test.Rows()
+		for round := range curve {
+			b.step(round)
+			model, err := b.model(round + 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			scores := rawAll(model, &test)
+			curve[round] += totalLoss(numbers(0, test.Rows()), scores, test.Label)
+			for i, r := range fold.Test {
+				if round+1 == settled.Trees && raw[r] != scores[i] {
+					t.Fatalf("row %d scores %v, by its fold's model %v", r, raw[r], scores[i])
+				}
 			}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math"
 
+	"propensity/datasets"
 	"propensity/features"
 	"propensity/models/tree"
 )
@@ -34,17 +35,24 @@ type Options struct {
 	L2     float64 // added to the hessian of every leaf, 0 or more
 
 	MinRows    int     // least training rows in a leaf, 1 or more
+	MinGain    float64 // a split must take more than this off the deviance (twice the log loss, summed), 0 or more
 	MinHessian float64 // least sum of p(1-p) in a leaf, 0 or more
 
 	Bins        int     // most bins of a feature, without missing values, 2 to 255
 	ColumnShare float64 // share of the features that each tree may use (4 at least), above 0, to 1
 	RowShare    float64 // share of the rows that each tree is grown on, above 0, to 1
+	RowsMax     int     // most rows that a tree is grown on, about, 1 or more: drawn anew for each, of many rows few tell as much
 
 	CategoryOneHot int     // a leaf with at most so many categories of a feature tries each against the rest
 	CategoryMax    int     // most categories on the smaller side of any other split, 1 or more
 	CategoryRows   int     // categories with fewer rows in a leaf stay with the rest there, 0 or more
 	CategorySmooth float64 // added to the hessian of each category when they are sorted, 0 or more
 	CategoryL2     float64 // added to L2 in splits of sorted categories, 0 or more
+
+	CategoryRates int     // a feature of more categories than so many is split by their rates instead, 0 or more
+	CategoryPrior float64 // rows of the overall rate that are added to each category, above 0
+	CategoryFolds int     // parts of the rows that are left out of their own rates, 2 or more
+	CategoryBins  int     // most bins of the rates, 2 to 255
 
 	Patience int    // rounds without a better validation loss after which to stop, 1 or more
 	Seed     uint64 // of the sampling of rows and features
@@ -54,10 +62,11 @@ type Options struct {
 // and a low rate, for as many rounds as validation supports.
 func Defaults() Options {
 	return Options{
-		Trees: 2000, Leaves: 16, Rate: 0.04, L2: 1,
-		MinRows: 20, MinHessian: 1e-3,
-		Bins: 255, ColumnShare: 0.3, RowShare: 0.8,
+		Trees: 2000, Leaves: 16, Rate: 0.04, L2: 20,
+		MinRows: 20, MinGain: 12, MinHessian: 1e-3,
+		Bins: 255, ColumnShare: 0.7, RowShare: 0.8, RowsMax: 250_000,
 		CategoryOneHot: 4, CategoryMax: 32, CategoryRows: 20, CategorySmooth: 20, CategoryL2: 1,
+		CategoryRates: 8, CategoryPrior: 10, CategoryFolds: 5, CategoryBins: 32,
 		Patience: 50, Seed: 1,
 	}
 }
@@ -77,15 +86,21 @@ func (o Options) Validate() error {
 	check(share(o.Rate), "Rate", o.Rate, "above 0, to 1")
 	check(number(o.L2, 0), "L2", o.L2, "0 or more")
 	check(o.MinRows >= 1, "MinRows", o.MinRows, "1 or more")
+	check(number(o.MinGain, 0), "MinGain", o.MinGain, "0 or more")
 	check(number(o.MinHessian, 0), "MinHessian", o.MinHessian, "0 or more")
 	check(o.Bins >= 2 && o.Bins < maxBins, "Bins", o.Bins, "2 to 255")
 	check(share(o.ColumnShare), "ColumnShare", o.ColumnShare, "above 0, to 1")
 	check(share(o.RowShare), "RowShare", o.RowShare, "above 0, to 1")
+	check(o.RowsMax >= 1, "RowsMax", o.RowsMax, "1 or more")
 	check(o.CategoryOneHot >= 0, "CategoryOneHot", o.CategoryOneHot, "0 or more")
 	check(o.CategoryMax >= 1, "CategoryMax", o.CategoryMax, "1 or more")
 	check(o.CategoryRows >= 0, "CategoryRows", o.CategoryRows, "0 or more")
 	check(number(o.CategorySmooth, 0), "CategorySmooth", o.CategorySmooth, "0 or more")
 	check(number(o.CategoryL2, 0), "CategoryL2", o.CategoryL2, "0 or more")
+	check(o.CategoryRates >= 0, "CategoryRates", o.CategoryRates, "0 or more")
+	check(o.CategoryPrior > 0 && !math.IsInf(o.CategoryPrior, 1), "CategoryPrior", o.CategoryPrior, "above 0")
+	check(o.CategoryFolds >= 2, "CategoryFolds", o.CategoryFolds, "2 or more")
+	check(o.CategoryBins >= 2 && o.CategoryBins < maxBins, "CategoryBins", o.CategoryBins, "2 to 255")
 	check(o.Patience >= 1, "Patience", o.Patience, "1 or more")
 	return errors.Join(faults...)
 }
@@ -107,7 +122,21 @@ type Result struct {
 // nil, is called after each round. Errors wrap ErrOptions, ErrMatrix or
 // ErrOneClass, or are ctx.Err().
 func Fit(ctx context.Context, train, valid *features.Matrix, o Options, progress func(done, total int)) (*Result, error) {
-	b, err := newBooster(ctx, train, valid, o)
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if train.Rows() == 0 || train.Rows() > math.MaxInt32 {
+		return nil, fmt.Errorf("%w: %d training rows", ErrMatrix, train.Rows())
+	}
+	matrices := []*features.Matrix{train}
+	if valid != nil && valid.Rows() > 0 {
+		matrices = append(matrices, valid)
+	}
+	rows, err := newBinned(ctx, &o, matrices...)
+	if err != nil {
+		return nil, err
+	}
+	b, err := newBooster(rows, numbers(0, train.Rows()), numbers(train.Rows(), len(rows.label)), o)
 	if err != nil {
 		return nil, err
 	}
@@ -118,8 +147,8 @@ func Fit(ctx context.Context, train, valid *features.Matrix, o Options, progress
 			return nil, err
 		}
 		b.step(round)
-		if rows := len(b.validLabel); rows > 0 {
-			loss := totalLoss(b.validRaw, b.validLabel) / float64(rows)
+		if len(b.others) > 0 {
+			loss := totalLoss(b.others, b.raw, b.label) / float64(len(b.others))
 			result.ValidLoss = append(result.ValidLoss, loss)
 			if loss < lowest {
 				lowest, result.Best = loss, round+1
@@ -128,7 +157,7 @@ func Fit(ctx context.Context, train, valid *features.Matrix, o Options, progress
 		if progress != nil {
 			progress(round+1, o.Trees)
 		}
-		if len(b.validLabel) > 0 && round+1-result.Best >= o.Patience {
+		if len(b.others) > 0 && round+1-result.Best >= o.Patience {
 			break
 		}
 	}
@@ -136,20 +165,27 @@ func Fit(ctx context.Context, train, valid *features.Matrix, o Options, progress
 	return result, err
 }
 
-// booster holds a model in the making. Rows are scored as the trees come.
+// numbers are the whole numbers from one to below another.
+func numbers(from, to int) []int32 {
+	out := make([]int32, to-from)
+	for i := range out {
+		out[i] = int32(from + i)
+	}
+	return out
+}
+
+// booster holds a model in the making: it learns from some rows, and scores them
+// and others as the trees come.
 type booster struct {
 	Options
-	train                *features.Matrix
-	base                 float64
-	raw                  []float64
-	validRaw, validLabel []float64
-	validColumns         bins
+	*binned
+	train, others []int32
+	base          float64
+	raw           []float64 // of all rows of binned
 
-	grower grower
-	usable []int // features with two bins or more that hold training rows
-	sample []int32
-	inside []bool // is the row in sample
-	trees  []grown
+	grower  grower
+	sigmoid *sigmoid
+	trees   []grown
 }
 
 type grown struct {
@@ -157,125 +193,47 @@ type grown struct {
 	nodes []tree.Node
 }
 
-func newBooster(ctx context.Context, train, valid *features.Matrix, o Options) (*booster, error) {
-	if err := o.Validate(); err != nil {
-		return nil, err
-	}
-	if train.Rows() == 0 || train.Rows() > math.MaxInt32 {
-		return nil, fmt.Errorf("%w: %d training rows", ErrMatrix, train.Rows())
-	}
-	if err := checkMatrix(train); err != nil {
-		return nil, fmt.Errorf("training: %w", err)
-	}
-	b := &booster{Options: o, train: train}
+func newBooster(rows *binned, train, others []int32, o Options) (*booster, error) {
+	b := &booster{Options: o, binned: rows, train: train, others: others}
 	var mixed bool
-	if b.base, mixed = baseOf(train.Label); !mixed {
-		return nil, fmt.Errorf("%w: %d rows of label %v", ErrOneClass, train.Rows(), train.Label[0])
+	if b.base, mixed = baseOf(rows.label, train); !mixed {
+		return nil, fmt.Errorf("%w: %d rows of label %v", ErrOneClass, len(train), rows.label[train[0]])
 	}
-	binners := make([]binner, len(train.Columns))
-	parallel(len(binners), func(j int) {
-		if ctx.Err() == nil {
-			binners[j] = fitBinner(train.Columns[j], train.Features[j].Levels, o.Bins)
-		}
-	})
-	if err := ctx.Err(); err != nil {
-		return nil, err
+	b.grower = grower{Options: &b.Options, table: newTable(rows, train, &o), words: make([]uint64, len(rows.label))}
+	b.sigmoid = newSigmoid()
+	b.raw = make([]float64, len(rows.label))
+	for i := range b.raw {
+		b.raw[i] = b.base
 	}
-	b.grower = grower{Options: &b.Options, binners: binners, columns: binAll(binners, train), gradients: make([]gradient, train.Rows())}
-	for j, column := range b.grower.columns {
-		for _, bin := range column {
-			if bin != column[0] {
-				b.usable = append(b.usable, j)
-				break
-			}
-		}
-	}
-	b.raw = filled(train.Rows(), b.base)
-	b.inside = make([]bool, train.Rows())
-	if valid == nil || valid.Rows() == 0 {
-		return b, nil
-	}
-	if err := checkMatrix(valid); err != nil {
-		return nil, fmt.Errorf("validation: %w", err)
-	}
-	if len(valid.Columns) != len(train.Columns) {
-		return nil, fmt.Errorf("%w: %d columns to validate on, %d to train on", ErrMatrix, len(valid.Columns), len(train.Columns))
-	}
-	for j, f := range valid.Features {
-		if f.Levels != train.Features[j].Levels {
-			return nil, fmt.Errorf("%w: %s has %d levels to validate on, %d to train on", ErrMatrix, f.Name, f.Levels, train.Features[j].Levels)
-		}
-	}
-	b.validColumns, b.validLabel = binAll(binners, valid), valid.Label
-	b.validRaw = filled(valid.Rows(), b.base)
 	return b, nil
-}
-
-func filled(n int, x float64) []float64 {
-	out := make([]float64, n)
-	for i := range out {
-		out[i] = x
-	}
-	return out
 }
 
 // step runs one round: a tree on the gradients at the present scores.
 func (b *booster) step(round int) {
-	fillGradients(b.grower.gradients, b.raw, b.train.Label)
+	g := &b.grower
 	b.sampleRows(round)
-	nodes := b.grower.grow(b.sample, b.sampleColumns(round))
+	fillWords(g.words, g.rows, b.raw, b.label, b.sigmoid, datasets.Mix(datasets.Mix(b.Seed)+uint64(round)))
+	nodes := g.grow(b.sampleColumns(round))
 	if nodes == nil {
 		return
 	}
-	for _, l := range b.grower.leaves {
-		n := &nodes[l.node]
-		n.cover = float64(l.end - l.start)
-		for _, r := range b.grower.rows[l.start:l.end] {
-			b.raw[r] += n.value
+	parallel(len(g.leaves), func(i int) {
+		l := &g.leaves[i]
+		value := nodes[l.node].value
+		for _, r := range g.rows[l.rows.start:l.rows.end] {
+			b.raw[r] += value
 		}
-	}
-	if len(b.sample) < len(b.raw) {
-		for i, inside := range b.inside {
-			if !inside {
-				n := &nodes[leafOf(nodes, b.grower.columns, i)]
-				n.cover++
-				b.raw[i] += n.value
-			}
-		}
-	}
-	for i := len(nodes) - 1; i > 0; i-- {
-		nodes[nodes[i].parent].cover += nodes[i].cover
-	}
-	chunks(len(b.validRaw), func(_, from, to int) {
-		for i := from; i < to; i++ {
-			b.validRaw[i] += nodes[leafOf(nodes, b.validColumns, i)].value
+		for _, r := range g.rest[l.rest.start:l.rest.end] {
+			b.raw[r] += value
 		}
 	})
-	b.trees = append(b.trees, grown{round, export(nodes, b.grower.binners)})
-}
-
-// sampleRows draws each row with a chance of RowShare.
-func (b *booster) sampleRows(round int) {
-	b.sample = b.sample[:0]
-	for i := range b.inside {
-		b.inside[i] = b.RowShare == 1 || uniform(b.Seed, 2*uint64(round), uint64(i)) < b.RowShare
-		if b.inside[i] {
-			b.sample = append(b.sample, int32(i))
-		}
-	}
-}
-
-// sampleColumns draws ColumnShare of the usable features, rounded up.
-func (b *booster) sampleColumns(round int) []int {
-	const least = 4 // a tree of fewer features could not tell how they act together
-	n := max(least, int(math.Ceil(b.ColumnShare*float64(len(b.usable)))))
-	return choose(b.usable, n, func(j int) float64 { return uniform(b.Seed, 2*uint64(round)+1, uint64(j)) })
+	b.trees = append(b.trees, grown{round, export(nodes, g.columns)})
 }
 
 // model is the ensemble of the trees of the first rounds.
 func (b *booster) model(rounds int) (*tree.Ensemble, error) {
-	levels := make([]int, len(b.train.Features))
-	for j, f := range b.train.Features {
+	levels := make([]int, len(b.features))
+	for j, f := range b.features {
 		levels[j] = f.Levels
 	}
 	builder := tree.NewBuilder(levels, b.base)

@@ -52,34 +52,54 @@ func mixedMatrix(rows int, seed uint64) *features.Matrix {
 	return m
 }
 
+// boosterOf is a booster that learns from all rows.
+func boosterOf(t testing.TB, m *features.Matrix, o Options) *booster {
+	t.Helper()
+	rows, err := newBinned(context.Background(), &o, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := newBooster(rows, numbers(0, m.Rows()), nil, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // The scores kept while training are those of the finished model, bit for bit:
-// every row falls into the same leaves by bins and by values.
+// every row falls into the same leaves by bins and by values. Of a feature that
+// is split by rates that holds for rows that were not trained on: the others have
+// rates without themselves.
 func TestScoresInTrainingAreTheModels(t *testing.T) {
 	train, valid := mixedMatrix(3000, 1), mixedMatrix(1000, 2)
-	o := Defaults()
-	o.Trees, o.Leaves = 60, 12
-	b, err := newBooster(context.Background(), train, valid, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for round := range o.Trees {
-		b.step(round)
-	}
-	model, err := b.model(o.Trees)
-	if err != nil {
-		t.Fatal(err)
-	}
-	row := make([]float64, len(train.Features))
-	for i, want := range b.raw {
-		train.Row(row, i)
-		if got := model.Raw(row); got != want {
-			t.Fatalf("training row %d: %v, the model says %v", i, want, got)
+	for _, rates := range []int{8, 1000} {
+		o := Defaults()
+		o.Trees, o.Leaves, o.CategoryRates, o.MinGain = 60, 12, rates, 0
+		rows, err := newBinned(context.Background(), &o, train, valid)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	for i, want := range b.validRaw {
-		valid.Row(row, i)
-		if got := model.Raw(row); got != want {
-			t.Fatalf("validation row %d: %v, the model says %v", i, want, got)
+		b, err := newBooster(rows, numbers(0, 3000), numbers(3000, 4000), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for round := range o.Trees {
+			b.step(round)
+		}
+		model, err := b.model(o.Trees)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row := make([]float64, len(train.Features))
+		for i, want := range b.raw {
+			if i >= 3000 {
+				valid.Row(row, i-3000)
+			} else if train.Row(row, i); rates == 8 {
+				continue
+			}
+			if got := model.Raw(row); got != want {
+				t.Fatalf("row %d: %v, the model says %v", i, want, got)
+			}
 		}
 	}
 }
@@ -104,13 +124,14 @@ func rawAll(model *tree.Ensemble, m *features.Matrix) []float64 {
 }
 
 func meanLoss(model *tree.Ensemble, m *features.Matrix) float64 {
-	return totalLoss(rawAll(model, m), m.Label) / float64(m.Rows())
+	return totalLoss(numbers(0, m.Rows()), rawAll(model, m), m.Label) / float64(m.Rows())
 }
 
 // plain options grow exact, greedy trees: no sampling, no shrinkage.
 func plain() Options {
 	o := Defaults()
-	o.Trees, o.Rate, o.L2, o.MinRows, o.MinHessian = 1, 1, 0, 1, 0
+	o.Trees, o.Rate, o.L2, o.MinRows, o.MinGain, o.MinHessian = 1, 1, 0, 1, 0, 0
+	o.CategoryRates = 1000
 	o.ColumnShare, o.RowShare = 1, 1
 	o.CategoryRows, o.CategorySmooth, o.CategoryL2 = 0, 0, 0
 	return o
@@ -181,15 +202,12 @@ func TestCategoriesBeatOneHot(t *testing.T) {
 func TestTrainingLossFalls(t *testing.T) {
 	m := mixedMatrix(2000, 3)
 	o := Defaults()
-	o.RowShare, o.ColumnShare, o.Trees = 1, 1, 80
-	b, err := newBooster(context.Background(), m, nil, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	last := totalLoss(b.raw, m.Label)
+	o.RowShare, o.ColumnShare, o.MinGain, o.Trees = 1, 1, 0, 80
+	b := boosterOf(t, m, o)
+	last := totalLoss(b.train, b.raw, m.Label)
 	for round := range o.Trees {
 		b.step(round)
-		loss := totalLoss(b.raw, m.Label)
+		loss := totalLoss(b.train, b.raw, m.Label)
 		if loss >= last {
 			t.Fatalf("round %d: %v after %v", round, loss, last)
 		}
@@ -197,20 +215,17 @@ func TestTrainingLossFalls(t *testing.T) {
 	}
 }
 
-// Covers count all training rows, sampled or not.
+// Covers count the rows that a tree was grown on.
 func TestCovers(t *testing.T) {
 	m := mixedMatrix(1500, 4)
 	o := Defaults()
 	o.Trees = 10
-	b, err := newBooster(context.Background(), m, nil, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := boosterOf(t, m, o)
 	for round := range o.Trees {
 		b.step(round)
 		nodes := b.trees[round].nodes
-		if nodes[0].Cover != 1500 {
-			t.Errorf("round %d: the root covers %v rows", round, nodes[0].Cover)
+		if want := float64(len(b.grower.rows)); nodes[0].Cover != want || want < 1100 || want > 1300 {
+			t.Errorf("round %d: the root covers %v rows of %v", round, nodes[0].Cover, want)
 		}
 		for i, n := range nodes {
 			if n.Feature >= 0 && nodes[n.Yes].Cover+nodes[n.No].Cover != n.Cover {
@@ -240,10 +255,7 @@ func TestTheSameAtAnyNumberOfThreads(t *testing.T) {
 	var models, curves []string
 	for _, threads := range []int{1, 2, 4} {
 		runtime.GOMAXPROCS(threads)
-		b, err := newBooster(context.Background(), m, nil, o)
-		if err != nil {
-			t.Fatal(err)
-		}
+		b := boosterOf(t, m, o)
 		for round := range o.Trees {
 			b.step(round)
 		}
@@ -263,10 +275,7 @@ func TestTheSameAtAnyNumberOfThreads(t *testing.T) {
 		}
 	}
 	o.Seed++
-	b, err := newBooster(context.Background(), m, nil, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := boosterOf(t, m, o)
 	for round := range o.Trees {
 		b.step(round)
 	}
@@ -394,7 +403,7 @@ func TestValidateListsEveryFault(t *testing.T) {
 	}
 	nan := math.NaN()
 	bad := Options{L2: -1, MinHessian: nan, Rate: nan, Bins: 256, RowShare: 1.5, ColumnShare: nan,
-		CategoryOneHot: -1, CategoryRows: -1, CategorySmooth: math.Inf(1), CategoryL2: -1}
+		CategoryOneHot: -1, MinGain: -1, CategoryRates: -1, CategoryRows: -1, CategorySmooth: math.Inf(1), CategoryL2: -1}
 	err := bad.Validate()
 	if !errors.Is(err, ErrOptions) {
 		t.Fatal(err)
@@ -438,10 +447,7 @@ func BenchmarkStep(b *testing.B) {
 	}
 	o := Defaults()
 	o.Leaves, o.RowShare, o.ColumnShare = 8, 1, 1
-	booster, err := newBooster(context.Background(), m, nil, o)
-	if err != nil {
-		b.Fatal(err)
-	}
+	booster := boosterOf(b, m, o)
 	round := 0
 	b.ReportAllocs()
 	for b.Loop() {

@@ -2,6 +2,7 @@ package gbdt
 
 import (
 	"math"
+	"runtime"
 	"slices"
 
 	"propensity/models/tree"
@@ -14,50 +15,51 @@ type node struct {
 	parent  int
 	yes, no int
 	value   float64 // of a leaf: the rate is in it
-	cover   float64 // training rows that reach it, sampled or not
+	cover   float64 // rows that the tree was grown on and that reach it
 }
 
-// leaf is a leaf that might still be split; its rows are grower.rows[start:end].
+// leaf is a leaf that might still be split.
 type leaf struct {
-	node, start, end int
-	total            sums
-	histograms       []histogram // by place in grower.used
-	best             split
+	node       int
+	rows, rest span // in grower.rows and grower.rest
+	total      sums
+	histogram  []sums // by the columns' places
+	best       split
 }
+
+// span is a stretch of row numbers.
+type span struct{ start, end int }
+
+func (s span) len() int { return s.end - s.start }
 
 // grower grows trees leaf by leaf, the leaf of most gain first (Shi, Best-first
 // Decision Tree Learning, 2007). Its buffers are reused from tree to tree.
 type grower struct {
 	*Options
-	binners   []binner
-	columns   bins
-	gradients []gradient // of every row
+	*table
+	words []uint64 // of every row
 
-	used     []int   // the features of this tree, ascending
-	rows     []int32 // the rows of this tree, those of each leaf together, ascending
+	used     []int   // the columns of this tree, ascending
+	batches  []batch // of used
+	rows     []int32 // the rows that this tree is grown on, those of each leaf together
+	rest     []int32 // other rows, which go along
 	spare    []int32
-	ordered  []gradient // of the rows of one leaf
-	found    [2][]split // of two leaves, by place in used
-	pool     [][]histogram
+	bins     int        // a histogram has room for
+	found    [2][]split // of two leaves, by column
+	pool     [][]sums
+	counters []counter // by goroutine
 	leaves   []leaf
 	nodes    []node
-	features int // the pool's histograms are for as many
 }
 
-// grow grows a tree on the rows and features given, ascending. A tree without a
-// split is nil. The nodes are good until the next call; those in leaves tell
-// which rows of g.rows each leaf holds.
-func (g *grower) grow(rows []int32, used []int) []node {
-	g.rows, g.used = append(g.rows[:0], rows...), used
+// grow grows a tree on g.rows and the given columns, ascending. A tree without a
+// split is nil. The nodes are good until the next call; g.leaves then tell which
+// rows of g.rows and g.rest each leaf holds.
+func (g *grower) grow(used []int) []node {
+	g.used = used
 	g.reset()
-	var total sums
-	for _, r := range g.rows {
-		total.g += int64(g.gradients[r].g)
-		total.h += int64(g.gradients[r].h)
-	}
-	total.n = int64(len(g.rows))
-	g.nodes = append(g.nodes, node{parent: -1})
-	root := leaf{end: len(g.rows), total: total, histograms: g.take()}
+	g.nodes = append(g.nodes, node{split: split{column: -1}, parent: -1})
+	root := leaf{rows: span{0, len(g.rows)}, rest: span{0, len(g.rest)}, histogram: g.take()}
 	g.searchRoot(&root)
 	g.leaves = append(g.leaves, root)
 	for len(g.leaves) < g.Leaves {
@@ -72,6 +74,7 @@ func (g *grower) grow(rows []int32, used []int) []node {
 		}
 		g.divide(best)
 	}
+	g.prune()
 	if len(g.nodes) == 1 {
 		return nil
 	}
@@ -80,7 +83,11 @@ func (g *grower) grow(rows []int32, used []int) []node {
 		if l.node > 0 {
 			l2 = g.nodes[g.nodes[l.node].parent].l2
 		}
-		g.nodes[l.node].value = g.Rate * l.total.value(l2)
+		n := &g.nodes[l.node]
+		n.value, n.cover = g.Rate*l.total.value(l2), float64(l.rows.len())
+	}
+	for i := len(g.nodes) - 1; i > 0; i-- {
+		g.nodes[g.nodes[i].parent].cover += g.nodes[i].cover
 	}
 	return g.nodes
 }
@@ -88,59 +95,121 @@ func (g *grower) grow(rows []int32, used []int) []node {
 // reset readies the buffers for the next tree.
 func (g *grower) reset() {
 	for _, l := range g.leaves {
-		g.give(l.histograms)
+		g.keep(l.histogram)
 	}
 	g.leaves, g.nodes = g.leaves[:0], g.nodes[:0]
-	if len(g.used) > g.features {
-		g.features, g.pool = len(g.used), nil
-		g.found = [2][]split{make([]split, g.features), make([]split, g.features)}
+	if len(g.counters) == 0 {
+		g.counters = make([]counter, runtime.GOMAXPROCS(0))
+		g.found = [2][]split{make([]split, len(g.columns)), make([]split, len(g.columns))}
 	}
-	g.ordered = slices.Grow(g.ordered[:0], len(g.rows))[:len(g.rows)]
-	g.spare = slices.Grow(g.spare[:0], len(g.rows))[:len(g.rows)]
+	g.batches = g.table.batches(g.used, len(g.counters))
+	bins := 0
+	for _, k := range g.used {
+		g.columns[k].start = bins
+		bins += g.columns[k].size
+	}
+	if bins > g.bins {
+		g.bins, g.pool = bins, nil
+		for w := range g.counters {
+			g.counters[w].own = nil
+		}
+	}
+	most := max(len(g.rows), len(g.rest))
+	g.spare = slices.Grow(g.spare[:0], most)[:most]
 }
 
-func (g *grower) take() []histogram {
+// prune takes back, from below, the splits that gain no more than MinGain: only
+// when the tree is grown it is known that nothing below them does.
+func (g *grower) prune() {
+	if g.MinGain == 0 {
+		return
+	}
+	leafOf := make([]int, len(g.nodes))
+	for i, l := range g.leaves {
+		leafOf[l.node] = i
+	}
+	gone := make([]bool, len(g.nodes))
+	for i := len(g.nodes) - 1; i >= 0; i-- {
+		n := &g.nodes[i]
+		if n.yes == 0 || n.gain > g.MinGain || g.nodes[n.yes].yes > 0 || g.nodes[n.no].yes > 0 {
+			continue
+		}
+		yes, no := &g.leaves[leafOf[n.yes]], &g.leaves[leafOf[n.no]]
+		gone[n.yes], gone[n.no] = true, true
+		yes.rows.end, yes.rest.end, yes.total = no.rows.end, no.rest.end, yes.total.plus(no.total) // the two lie together
+		leafOf[i], yes.node, no.node = leafOf[n.yes], i, -1
+		*n = node{split: split{column: -1}, parent: n.parent}
+	}
+	place, kept := make([]int, len(g.nodes)), g.nodes[:0]
+	for i := range g.nodes {
+		if !gone[i] {
+			place[i] = len(kept)
+			kept = append(kept, g.nodes[i])
+		}
+	}
+	g.nodes = kept
+	for i := range g.nodes {
+		n := &g.nodes[i]
+		if n.parent >= 0 {
+			n.parent = place[n.parent]
+		}
+		if n.yes > 0 {
+			n.yes, n.no = place[n.yes], place[n.no]
+		}
+	}
+	leaves := g.leaves[:0]
+	for _, l := range g.leaves {
+		if l.node < 0 {
+			g.keep(l.histogram)
+			continue
+		}
+		l.node = place[l.node]
+		leaves = append(leaves, l)
+	}
+	g.leaves = leaves
+}
+
+func (g *grower) take() []sums {
 	if n := len(g.pool); n > 0 {
 		h := g.pool[n-1]
 		g.pool = g.pool[:n-1]
 		return h
 	}
-	return make([]histogram, g.features)
-}
-
-func (g *grower) give(h []histogram) {
-	if len(h) == g.features && h != nil {
-		g.pool = append(g.pool, h)
-	}
+	return make([]sums, g.bins)
 }
 
 // splittable says whether a leaf has rows enough for two.
-func (g *grower) splittable(l *leaf) bool { return l.end-l.start >= 2*g.MinRows }
+func (g *grower) splittable(l *leaf) bool { return l.rows.len() >= 2*g.MinRows }
 
 func (g *grower) searchRoot(root *leaf) {
-	if !g.splittable(root) {
+	if !g.splittable(root) || len(g.used) == 0 {
 		return
 	}
-	rows, ordered := g.gather(root)
+	g.count(root.histogram, g.rows, func([]int) {})
+	first := &g.columns[g.used[0]]
+	for _, s := range root.histogram[first.start : first.start+first.size] {
+		root.total = root.total.plus(s)
+	}
 	s := newSearch(g.Options, root.total)
-	g.eachFeature(len(rows), func(k, j int) {
-		h := &root.histograms[k]
-		h.build(g.binners[j].size(), g.columns[j], rows, ordered)
-		g.found[0][k] = s.find(j, &g.binners[j], h)
-	})
-	root.best = bestOf(g.found[0][:len(g.used)])
+	parallel(len(g.used), func(i int) { g.found[0][g.used[i]] = g.find(&s, g.used[i], root.histogram) })
+	root.best = g.bestOf(0)
+}
+
+func (g *grower) find(s *search, k int, histogram []sums) split {
+	c := &g.columns[k]
+	return s.find(k, c, histogram[c.start:c.start+c.size])
 }
 
 // divide splits leaf i: it becomes the yes side, the no side is a new last leaf.
 func (g *grower) divide(i int) {
 	parent := g.leaves[i]
-	at := g.partition(&parent)
 	yes, no := parent, parent
-	yes.end, no.start = at, at
+	yes.rows, no.rows = g.partition(g.rows, parent.rows, &parent.best)
+	yes.rest, no.rest = g.partition(g.rest, parent.rest, &parent.best)
 	yes.total, no.total = parent.best.left, parent.total.minus(parent.best.left)
 	yes.node, no.node = len(g.nodes), len(g.nodes)+1
 	yes.best, no.best = split{}, split{}
-	g.nodes = append(g.nodes, node{parent: parent.node}, node{parent: parent.node})
+	g.nodes = append(g.nodes, node{split: split{column: -1}, parent: parent.node}, node{split: split{column: -1}, parent: parent.node})
 	p := &g.nodes[parent.node]
 	p.split, p.yes, p.no = parent.best, yes.node, no.node
 
@@ -148,104 +217,157 @@ func (g *grower) divide(i int) {
 	if no.total.n < yes.total.n {
 		small, large = large, small
 	}
-	small.histograms = nil // the large side inherits
+	small.histogram = nil // the large side inherits
 	if len(g.leaves)+1 < g.Leaves && g.splittable(large) {
-		small.histograms = g.take()
+		small.histogram = g.take()
 		g.searchBoth(small, large)
 	}
+	g.release(&yes)
+	g.release(&no)
 	g.leaves[i] = yes
 	g.leaves = append(g.leaves, no)
+}
+
+// release gives back the histogram of a leaf that will not be split.
+func (g *grower) release(l *leaf) {
+	if l.best.gain <= 0 {
+		g.keep(l.histogram)
+		l.histogram = nil
+	}
+}
+
+func (g *grower) keep(h []sums) {
+	if h != nil {
+		g.pool = append(g.pool, h)
+	}
 }
 
 // searchBoth looks for the best splits of two sides of a leaf. The histograms of
 // the small one are built, those of the large one are the leaf's less them.
 func (g *grower) searchBoth(small, large *leaf) {
-	rows, ordered := g.gather(small)
+	rows := g.rows[small.rows.start:small.rows.end]
 	a, b := newSearch(g.Options, small.total), newSearch(g.Options, large.total)
 	both := g.splittable(small)
-	g.eachFeature(len(rows), func(k, j int) {
-		size, binner := g.binners[j].size(), &g.binners[j]
-		h, rest := &small.histograms[k], &large.histograms[k]
-		h.build(size, g.columns[j], rows, ordered)
-		rest.subtract(size, h)
-		g.found[0][k] = split{}
-		if both {
-			g.found[0][k] = a.find(j, binner, h)
+	g.count(small.histogram, rows, func(columns []int) {
+		for _, k := range columns {
+			column := &g.columns[k]
+			subtract(large.histogram[column.start:column.start+column.size], small.histogram[column.start:column.start+column.size])
+			g.found[0][k] = split{}
+			if both {
+				g.found[0][k] = g.find(&a, k, small.histogram)
+			}
+			g.found[1][k] = g.find(&b, k, large.histogram)
 		}
-		g.found[1][k] = b.find(j, binner, rest)
 	})
-	small.best, large.best = bestOf(g.found[0][:len(g.used)]), bestOf(g.found[1][:len(g.used)])
+	small.best, large.best = g.bestOf(0), g.bestOf(1)
 }
 
-// eachFeature calls do with every used feature and its place.
-func (g *grower) eachFeature(rows int, do func(k, j int)) {
-	const worthwhile = 1 << 14 // below it, starting goroutines takes longer than the work
-	if rows*len(g.used) < worthwhile {
-		for k, j := range g.used {
-			do(k, j)
-		}
+// count fills the histograms of the used columns from the rows of a leaf, then
+// calls do with the columns of each batch. Many rows are parted among goroutines,
+// so that each is fetched once; of few rows, the fields.
+func (g *grower) count(dst []sums, rows []int32, do func(columns []int)) {
+	workers := len(g.counters)
+	const worthwhile = 1 << 13 // additions below which starting a goroutine takes longer than the work
+	switch {
+	case workers == 1 || len(rows)*len(g.used)+g.bins < worthwhile:
+		g.counters[0].build(g.table, g.batches, dst, rows, g.words)
+	case len(rows) < workers*segment/2:
+		parallel(workers, func(w int) {
+			part := g.batches[w*len(g.batches)/workers : (w+1)*len(g.batches)/workers]
+			g.counters[w].build(g.table, part, dst, rows, g.words)
+			for i := range part {
+				do(part[i].columns)
+			}
+		})
+		return
+	default:
+		parallel(workers, func(w int) {
+			c := &g.counters[w]
+			if w > 0 && len(c.own) == 0 {
+				c.own = make([]sums, g.bins)
+			}
+			to := dst
+			if w > 0 {
+				to = c.own
+			}
+			c.build(g.table, g.batches, to, rows[w*len(rows)/workers:(w+1)*len(rows)/workers], g.words)
+		})
+		parallel(len(g.batches), func(i int) {
+			for _, k := range g.batches[i].columns {
+				from, to := g.columns[k].start, g.columns[k].start+g.columns[k].size
+				for w := 1; w < workers; w++ {
+					add(dst[from:to], g.counters[w].own[from:to])
+				}
+			}
+			do(g.batches[i].columns)
+		})
 		return
 	}
-	parallel(len(g.used), func(k int) { do(k, g.used[k]) })
-}
-
-// gather puts the gradients of a leaf's rows side by side.
-func (g *grower) gather(l *leaf) ([]int32, []gradient) {
-	rows := g.rows[l.start:l.end]
-	ordered := g.ordered[:len(rows)]
-	for k, r := range rows {
-		ordered[k] = g.gradients[r]
+	for i := range g.batches {
+		do(g.batches[i].columns)
 	}
-	return rows, ordered
 }
 
-func bestOf(found []split) split {
+// bestOf is the best split found for one of two leaves.
+func (g *grower) bestOf(side int) split {
 	var best split
-	for k := range found {
-		if found[k].better(&best) {
-			best = found[k]
+	for _, k := range g.used {
+		if found := &g.found[side][k]; found.better(&best) {
+			best = *found
 		}
 	}
 	return best
 }
 
 // partition moves the rows that go to yes before those that go to no, each in
-// their order, and returns where no starts.
-func (g *grower) partition(l *leaf) int {
-	rows, column := g.rows[l.start:l.end], g.columns[l.best.feature]
-	var goes [maxBins]bool
+// their order.
+func (g *grower) partition(all []int32, within span, s *split) (yes, no span) {
+	rows := all[within.start:within.end]
+	var goes [maxBins]uint8
 	for b := range goes {
-		goes[b] = l.best.yes.has(uint8(b))
+		goes[b] = uint8(s.yes[b>>6] >> (b & 63) & 1)
 	}
-	yes, no := 0, 0
-	for _, r := range rows {
-		rows[yes], g.spare[no] = r, r // both are written, one place moves on: no branch to mispredict
-		if goes[column[r]] {
-			yes++
-		} else {
-			no++
-		}
+	at := within.start
+	if len(rows) < 2*partitionRows || len(g.counters) == 1 {
+		at += g.part(rows, g.spare[:len(rows)], s.column, &goes)
+		copy(all[at:within.end], g.spare[:within.end-at])
+		return span{within.start, at}, span{at, within.end}
 	}
-	copy(rows[yes:], g.spare[:no])
-	return l.start + yes
+	n := len(g.counters)
+	counts := make([]int, n)
+	parallel(n, func(k int) {
+		from, to := k*len(rows)/n, (k+1)*len(rows)/n
+		counts[k] = g.part(rows[from:to], g.spare[from:to], s.column, &goes)
+	})
+	for k, c := range counts {
+		from := k * len(rows) / n
+		at += copy(all[at:], rows[from:from+c])
+	}
+	to := at
+	for k, c := range counts {
+		from, end := k*len(rows)/n, (k+1)*len(rows)/n
+		to += copy(all[to:], g.spare[from:end-c])
+	}
+	return span{within.start, at}, span{at, within.end}
 }
 
-// leafOf is the leaf of nodes that row i of binned columns falls into.
-func leafOf(nodes []node, columns bins, i int) int {
-	at := 0
-	for nodes[at].yes > 0 {
-		n := &nodes[at]
-		if n.split.yes.has(columns[n.feature][i]) {
-			at = n.yes
-		} else {
-			at = n.no
-		}
+// partitionRows is the least number of rows worth a goroutine.
+const partitionRows = 1 << 13
+
+// part keeps the rows that go to yes in rows, moves the others to spare, and
+// says how many stay.
+func (g *grower) part(rows, spare []int32, column int, goes *[maxBins]uint8) int {
+	bins := g.columns[column].rows
+	yes := 0
+	for k, r := range rows {
+		rows[yes], spare[k-yes] = r, r // both are written, one place moves on: no branch to mispredict
+		yes += int(goes[bins[r]])
 	}
-	return at
+	return yes
 }
 
 // export writes a tree in terms of values instead of bins.
-func export(nodes []node, binners []binner) []tree.Node {
+func export(nodes []node, columns []column) []tree.Node {
 	out := make([]tree.Node, len(nodes))
 	for i := range nodes {
 		n := &nodes[i]
@@ -253,22 +375,39 @@ func export(nodes []node, binners []binner) []tree.Node {
 			out[i] = tree.Node{Feature: -1, Value: n.value, Cover: n.cover}
 			continue
 		}
-		b := &binners[n.feature]
-		out[i] = tree.Node{Feature: n.feature, Yes: n.yes, No: n.no, Cover: n.cover, MissingYes: n.split.yes.has(b.missing)}
-		if b.levels == 0 {
-			out[i].Threshold = math.MaxFloat64 // missing against all values
-			if n.cut < len(b.thresholds) {
-				out[i].Threshold = b.thresholds[n.cut]
-			}
-			continue
-		}
-		out[i].UnseenYes = n.split.yes.has(b.other)
-		out[i].Set = []int32{}
-		for code, bin := range b.codes {
-			if n.split.yes.has(bin) {
-				out[i].Set = append(out[i].Set, int32(code))
-			}
-		}
+		c := &columns[n.column]
+		out[i] = tree.Node{Feature: c.feature, Yes: n.yes, No: n.no, Cover: n.cover}
+		c.describe(&out[i], &n.split)
 	}
 	return out
+}
+
+// describe writes what goes to yes.
+func (c *column) describe(n *tree.Node, s *split) {
+	if c.rates != nil {
+		n.Set = []int32{}
+		for code := range c.rates.levels {
+			if s.yes.has(c.rates.of(code)) {
+				n.Set = append(n.Set, int32(code))
+			}
+		}
+		n.MissingYes, n.UnseenYes = s.yes.has(c.rates.of(c.rates.levels)), s.yes.has(c.rates.of(c.rates.levels+1))
+		return
+	}
+	b := c.binner
+	n.MissingYes = s.yes.has(b.missing)
+	if b.levels == 0 {
+		n.Threshold = math.MaxFloat64 // missing against all values
+		if s.cut < len(b.thresholds) {
+			n.Threshold = b.thresholds[s.cut]
+		}
+		return
+	}
+	n.UnseenYes = s.yes.has(b.other)
+	n.Set = []int32{}
+	for code, bin := range b.codes {
+		if s.yes.has(bin) {
+			n.Set = append(n.Set, int32(code))
+		}
+	}
 }

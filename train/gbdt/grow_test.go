@@ -1,7 +1,6 @@
 package gbdt
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -15,35 +14,41 @@ import (
 // A partition keeps the rows of each side in their order.
 func TestPartition(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		column, _ := anyLeaf(t, 9)
+		bins, _ := anyLeaf(t, 9)
+		if rapid.Bool().Draw(t, "many") {
+			bins = slices.Repeat(bins, 1+3*partitionRows/len(bins))
+		}
 		var yes set
 		for bin := range 9 {
 			if rapid.Bool().Draw(t, "yes") {
 				yes.add(bin)
 			}
 		}
-		n := len(column)
+		n := len(bins)
 		start := rapid.IntRange(0, n).Draw(t, "start")
 		end := rapid.IntRange(start, n).Draw(t, "end")
 		rows := allRows(n)
 		want := slices.Clone(rows[:start])
 		for _, side := range []bool{true, false} {
 			for _, r := range rows[start:end] {
-				if yes.has(column[r]) == side {
+				if yes.has(bins[r]) == side {
 					want = append(want, r)
 				}
 			}
 		}
 		want = append(want, rows[end:]...)
-		g := grower{columns: bins{column}, rows: rows, spare: make([]int32, n)}
-		at := g.partition(&leaf{start: start, end: end, best: split{yes: yes}})
-		if !slices.Equal(g.rows, want) {
-			t.Fatalf("rows %v, want %v", g.rows, want)
+		g := grower{table: tableOf([]int{9}, [][]uint8{bins}), spare: make([]int32, n), counters: make([]counter, rapid.IntRange(1, 3).Draw(t, "goroutines"))}
+		left, right := g.partition(rows, span{start, end}, &split{yes: yes})
+		if !slices.Equal(rows, want) {
+			t.Fatalf("rows %v, want %v", rows, want)
 		}
 		for k := start; k < end; k++ {
-			if yes.has(column[g.rows[k]]) != (k < at) {
-				t.Fatalf("no starts at %d, but row %d at %d is on the wrong side", at, g.rows[k], k)
+			if yes.has(bins[rows[k]]) != (k < left.end) {
+				t.Fatalf("no starts at %d, but row %d at %d is on the wrong side", left.end, rows[k], k)
 			}
+		}
+		if left.start != start || left.end != right.start || right.end != end {
+			t.Fatalf("%v and %v of %d to %d", left, right, start, end)
 		}
 	})
 }
@@ -85,10 +90,7 @@ func TestLearnsATreeDrawnByHand(t *testing.T) {
 	}
 	o := plain()
 	o.Leaves = 4
-	b, err := newBooster(context.Background(), m, nil, o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := boosterOf(t, m, o)
 	b.step(0)
 	nodes := b.trees[0].nodes
 	if len(nodes) != 7 {
@@ -116,7 +118,7 @@ func TestLearnsATreeDrawnByHand(t *testing.T) {
 	}
 	for i, want := range map[int]float64{high.Yes: 1.0 / 20, high.No: 8.0 / 20} {
 		want = (want - base) / (base * (1 - base))
-		if got := nodes[i].Value; math.Abs(got-want) > 1e-7 {
+		if got := nodes[i].Value; math.Abs(got-want) > 2e-3 {
 			t.Errorf("leaf %d is worth %v, want %v", i, got, want)
 		}
 	}
@@ -130,28 +132,28 @@ func TestGrowsTheLeafOfMostGain(t *testing.T) {
 		m := mixedMatrix(1200, 20+seed)
 		o := Defaults()
 		o.Leaves, o.RowShare, o.L2, o.CategoryL2 = 12, 1, 3, 7
-		b, err := newBooster(context.Background(), m, nil, o)
-		if err != nil {
-			t.Fatal(err)
-		}
+		b := boosterOf(t, m, o)
 		for round := range 5 {
 			b.step(round)
 			nodes := b.grower.nodes
 			total := make([]sums, len(nodes))
-			for i := range m.Rows() {
-				of := b.grower.gradients[i] // those the tree was grown on
-				for at := leafOf(nodes, b.grower.columns, i); at >= 0; at = nodes[at].parent {
-					total[at] = total[at].plus(sums{int64(of.g), int64(of.h), 1})
+			for _, l := range b.grower.leaves {
+				for _, r := range b.grower.rows[l.rows.start:l.rows.end] {
+					var of sums
+					of.add(b.grower.words[r]) // what the tree was grown on
+					for at := l.node; at >= 0; at = nodes[at].parent {
+						total[at] = total[at].plus(of)
+					}
 				}
 			}
 			loss := func(i int, l2 float64) float64 {
-				g, h := float64(total[i].g)/fixed, float64(total[i].h)/fixed
+				g, h := total[i].gradient(), total[i].hessian()
 				return g * g / (h + l2)
 			}
 			for i, n := range nodes {
 				if n.yes > 0 {
 					want := loss(n.yes, n.l2) + loss(n.no, n.l2) - loss(i, 3)
-					if n.gain != want {
+					if math.Abs(n.gain-want) > 1e-9*(1+want) {
 						t.Errorf("node %d gains %v, want %v", i, n.gain, want)
 					}
 					for j := range n.yes { // nodes that were there when it was split
@@ -162,11 +164,11 @@ func TestGrowsTheLeafOfMostGain(t *testing.T) {
 					continue
 				}
 				l2 := nodes[n.parent].l2
-				want := -o.Rate * float64(total[i].g) / fixed / (float64(total[i].h)/fixed + l2)
+				want := -o.Rate * total[i].gradient() / (total[i].hessian() + l2)
 				if math.Abs(n.value-want) > 1e-12 || total[i].n < int64(o.MinRows) {
 					t.Errorf("leaf %d of %d rows is worth %v, want %v", i, total[i].n, n.value, want)
 				}
-				if category := b.grower.binners[nodes[n.parent].feature].levels > 0; l2 != 3 && !(category && l2 == 10) {
+				if category := !b.grower.columns[nodes[n.parent].column].ordered(); l2 != 3 && !(category && l2 == 10) {
 					t.Errorf("leaf %d was found with L2 %v", i, l2)
 				}
 			}

@@ -2,6 +2,7 @@ package gbdt
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -18,12 +19,12 @@ func (s *set) addAll(order []uint8) {
 
 // split parts the rows of a leaf in two.
 type split struct {
-	feature int
-	gain    float64 // above 0; 0 is no split
-	cut     int     // numeric: the last value bin that goes to yes
-	yes     set     // the bins that go to yes
-	left    sums    // the rows that go to yes
-	l2      float64 // that the values of the two sides are found with
+	column int     // place among table.columns
+	gain   float64 // above 0; 0 is no split
+	cut    int     // numeric: the last value bin that goes to yes
+	yes    set     // the bins that go to yes
+	left   sums    // the rows that go to yes
+	l2     float64 // that the values of the two sides are found with
 }
 
 // better is the fixed rule between two candidates: the higher gain, and among
@@ -35,82 +36,96 @@ type search struct {
 	*Options
 	total     sums
 	base      float64 // gain of the leaf unsplit
-	curvature float64 // MinHessian in the units of sums
+	curvature int64   // MinHessian in units
 }
 
 func newSearch(o *Options, total sums) search {
-	return search{o, total, total.gain(o.L2), o.MinHessian * fixed}
+	return search{o, total, total.gain(o.L2), int64(math.Ceil(o.MinHessian * hessianUnits))}
 }
 
-// allowed says whether both sides have rows and curvature enough.
-func (s *search) allowed(left sums) bool {
-	right := s.total.minus(left)
-	least := int64(s.MinRows)
-	return left.n >= least && right.n >= least && float64(left.h) >= s.curvature && float64(right.h) >= s.curvature
-}
-
-// gainOf is what the split takes off the loss, 0 if it is not allowed.
+// gainOf is what the split takes off the loss, 0 if it is not allowed: both
+// sides must have rows and curvature enough.
 func (s *search) gainOf(left sums, l2 float64) float64 {
-	if !s.allowed(left) {
+	right := s.total.minus(left)
+	if least := int64(s.MinRows); left.n < least || right.n < least || left.h < s.curvature || right.h < s.curvature {
 		return 0
 	}
-	return left.gain(l2) + s.total.minus(left).gain(l2) - s.base
+	lg, lh := left.gradient(), left.hessian()+l2
+	rg, rh := right.gradient(), right.hessian()+l2
+	if lh <= 0 || rh <= 0 {
+		return left.gain(l2) + right.gain(l2) - s.base
+	}
+	return (float64(lg*lg*rh)+float64(rg*rg*lh))/(lh*rh) - s.base // one division for two
 }
 
-// find is the best split on one feature; its gain is 0 if there is none.
-func (s *search) find(feature int, b *binner, h *histogram) split {
+// find is the best split on one column; its gain is 0 if there is none.
+func (s *search) find(place int, c *column, h []sums) split {
 	var best split
-	if b.levels > 0 {
-		best = s.categorical(b, h)
+	if c.ordered() {
+		best = s.numeric(c, h)
 	} else {
-		best = s.numeric(b, h)
+		best = s.categorical(c.binner, h)
 	}
-	best.feature = feature
+	best.column = place
 	if best.gain > 0 {
-		s.placeEmpty(b, h, &best)
+		s.placeEmpty(c, h, &best)
 	}
 	return best
 }
 
 // placeEmpty sends the bins without a row in this leaf (categories, missing,
-// unseen) with the side of more rows, yes if both have as many. The value bins of
-// a numeric feature keep their order.
-func (s *search) placeEmpty(b *binner, h *histogram, best *split) {
+// unseen) with the side of more rows, yes if both have as many. Bins that have an
+// order keep it.
+func (s *search) placeEmpty(c *column, h []sums, best *split) {
 	if 2*best.left.n < s.total.n {
 		return
 	}
 	from := 0
-	if b.levels == 0 {
-		from = b.values
+	if c.ordered() {
+		from = c.values()
 	}
-	for bin := from; bin < b.size(); bin++ {
+	for bin := from; bin < c.size; bin++ {
 		if h[bin].n == 0 {
 			best.yes.add(bin)
 		}
 	}
 }
 
-// numeric tries every threshold, with the missing rows on either side.
-func (s *search) numeric(b *binner, h *histogram) split {
+// numeric tries every cut of the bins that have an order, with the missing rows
+// on either side, and the missing rows against all others.
+func (s *search) numeric(c *column, h []sums) split {
 	best := split{l2: s.L2}
-	missing := h[b.missing]
-	lastCut, sides := b.values-2, 1
-	if missing.n > 0 {
-		lastCut, sides = b.values-1, 2 // missing alone against all values
+	values := c.values()
+	var missing sums
+	if values < c.size {
+		missing = h[values]
 	}
-	withMissing := false
-	for side := range sides {
-		var left sums
-		if side == 1 {
-			left = missing
+	firstCut, lastCut, withMissing := 0, values-2, false
+	if missing.n > 0 {
+		lastCut = values - 1
+	}
+	if c.rates != nil {
+		// Rates of parts of the rows reach further than those of all, which the model
+		// goes by: past them a cut would part nothing.
+		firstCut, lastCut = c.rates.lowest, c.rates.highest-1
+	}
+	var left sums
+	for cut := range h[:lastCut+1] {
+		if h[cut].n == 0 && cut != firstCut {
+			continue // the same rows as the cut before
 		}
-		for cut := 0; cut <= lastCut; cut++ {
-			if h[cut].n == 0 {
-				continue // the same rows as the cut before
-			}
-			left = left.plus(h[cut])
-			if gain := s.gainOf(left, s.L2); gain > best.gain {
-				best.gain, best.cut, best.left, withMissing = gain, cut, left, side == 1
+		left.g += h[cut].g
+		left.h += h[cut].h
+		left.n += h[cut].n
+		if cut < firstCut {
+			continue
+		}
+		if gain := s.gainOf(left, s.L2); gain > best.gain {
+			best.gain, best.cut, best.left, withMissing = gain, cut, left, false
+		}
+		if missing.n > 0 {
+			if gain := s.gainOf(left.plus(missing), s.L2); gain > best.gain {
+				best.gain, best.cut, best.left, withMissing = gain, cut, left.plus(missing), true
 			}
 		}
 	}
@@ -118,7 +133,7 @@ func (s *search) numeric(b *binner, h *histogram) split {
 		best.yes.add(cut)
 	}
 	if withMissing {
-		best.yes.add(int(b.missing))
+		best.yes.add(values)
 	}
 	return best
 }
@@ -130,7 +145,7 @@ func (s *search) numeric(b *binner, h *histogram) split {
 // On Grouping for Maximum Homogeneity (JASA 53, 1958), the best partition in two
 // is a cut of that order. Categories of fewer than CategoryRows rows stay with
 // the rest.
-func (s *search) categorical(b *binner, h *histogram) split {
+func (s *search) categorical(b *binner, h []sums) split {
 	var buffer [maxBins]uint8
 	order, filled := buffer[:0], 0
 	for bin := range b.size() {
@@ -146,7 +161,7 @@ func (s *search) categorical(b *binner, h *histogram) split {
 	}
 	var key [maxBins]float64
 	for _, bin := range order {
-		key[bin] = float64(h[bin].g) / fixed / (float64(h[bin].h)/fixed + s.CategorySmooth)
+		key[bin] = h[bin].gradient() / (h[bin].hessian() + s.CategorySmooth)
 	}
 	slices.SortFunc(order, func(a, b uint8) int {
 		return cmp.Or(cmp.Compare(key[a], key[b]), cmp.Compare(a, b))
@@ -175,7 +190,7 @@ func (s *search) categorical(b *binner, h *histogram) split {
 	return best
 }
 
-func (s *search) oneAgainstRest(order []uint8, h *histogram) split {
+func (s *search) oneAgainstRest(order []uint8, h []sums) split {
 	best := split{l2: s.L2}
 	for _, bin := range order {
 		if gain := s.gainOf(h[bin], best.l2); gain > best.gain {

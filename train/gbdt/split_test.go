@@ -10,15 +10,24 @@ import (
 )
 
 // anyLeaf draws gradients and bins of one feature for the rows of a leaf.
-func anyLeaf(t *rapid.T, size int) (column []uint8, of []gradient) {
+func anyLeaf(t *rapid.T, size int) (column []uint8, of []sums) {
 	n := rapid.IntRange(2, 80).Draw(t, "rows")
-	column, of = make([]uint8, n), make([]gradient, n)
+	column, of = make([]uint8, n), make([]sums, n)
 	for i := range column {
 		column[i] = uint8(rapid.IntRange(0, size-1).Draw(t, "bin"))
 		g := rapid.IntRange(-8, 8).Draw(t, "g")
-		of[i] = gradient{int32(g * fixed / 8), int32(fixed / 4 / (1 + g*g))}
+		of[i] = sums{int64(g * 127), int64(1023 / (1 + g*g)), 1}
 	}
 	return column, of
+}
+
+// histogramOf adds up row by row.
+func histogramOf(size int, column []uint8, of []sums) []sums {
+	h := make([]sums, size)
+	for i, b := range column {
+		h[b] = h[b].plus(of[i])
+	}
+	return h
 }
 
 func allRows(n int) []int32 {
@@ -29,54 +38,18 @@ func allRows(n int) []int32 {
 	return rows
 }
 
-// A histogram holds, for each bin, the sum over the rows of that bin.
-func TestHistogram(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		column, of := anyLeaf(t, 7)
-		var rows, rest []int32
-		var ordered, others []gradient
-		for i, r := range allRows(len(column)) {
-			if rapid.Bool().Draw(t, "in") {
-				rows, ordered = append(rows, r), append(ordered, of[i])
-			} else {
-				rest, others = append(rest, r), append(others, of[i])
-			}
-		}
-		var all, child, sibling histogram
-		all[3].g = 99 // left by another leaf
-		all.build(7, column, allRows(len(column)), of)
-		child.build(7, column, rows, ordered)
-		sibling.build(7, column, rest, others)
-		for b := range 7 {
-			var want sums
-			for _, r := range rows {
-				if int(column[r]) == b {
-					want = want.plus(sums{int64(of[r].g), int64(of[r].h), 1})
-				}
-			}
-			if child[b] != want {
-				t.Fatalf("bin %d: %v, want %v", b, child[b], want)
-			}
-		}
-		all.subtract(7, &child)
-		if all != sibling {
-			t.Fatalf("a leaf less one child is not the other:\n%v\n%v", all[:7], sibling[:7])
-		}
-	})
-}
-
 // twin tries every set of bins that the search may choose, row by row, and keeps
 // the first of the highest gain.
 type twin struct {
 	o      *Options
 	column []uint8
-	of     []gradient
+	of     []sums
 }
 
 func (w twin) sum(in func(bin uint8) bool) (s sums) {
 	for i, b := range w.column {
 		if in(b) {
-			s = s.plus(sums{int64(w.of[i].g), int64(w.of[i].h), 1})
+			s = s.plus(w.of[i])
 		}
 	}
 	return s
@@ -84,14 +57,14 @@ func (w twin) sum(in func(bin uint8) bool) (s sums) {
 
 // loss is what a leaf at its best value takes off the loss, twice.
 func (w twin) loss(s sums, l2 float64) float64 {
-	g, h := float64(s.g)/fixed, float64(s.h)/fixed
+	g, h := float64(s.g)/1023, float64(s.h)/4092
 	return g * g / (h + l2)
 }
 
 func (w twin) gain(yes set, l2 float64) float64 {
 	left := w.sum(yes.has)
 	right := w.sum(func(b uint8) bool { return !yes.has(b) })
-	if min(left.n, right.n) < int64(w.o.MinRows) || float64(min(left.h, right.h))/fixed < w.o.MinHessian {
+	if min(left.n, right.n) < int64(w.o.MinRows) || float64(min(left.h, right.h)) < w.o.MinHessian*4092 {
 		return 0
 	}
 	total := w.sum(func(uint8) bool { return true })
@@ -108,27 +81,27 @@ func (w twin) best(candidates []set, l2 float64) float64 {
 
 // agrees checks a split against the rows: its gain is the highest of all
 // candidates, its sums are those of its set, and empty bins go with more rows.
-func (w twin) agrees(t *rapid.T, b *binner, got split, candidates []set, l2 float64) {
-	if want := w.best(candidates, l2); got.gain != want {
+func (w twin) agrees(t *rapid.T, c *column, got split, candidates []set, l2 float64) {
+	if want := w.best(candidates, l2); math.Abs(got.gain-want) > 1e-9*(1+want) {
 		t.Fatalf("gain %v, want %v", got.gain, want)
 	}
 	if got.gain == 0 {
 		return
 	}
 	left := w.sum(got.yes.has)
-	if got.left != left || got.l2 != l2 || w.gain(got.yes, l2) != got.gain {
+	if got.left != left || got.l2 != l2 || math.Abs(w.gain(got.yes, l2)-got.gain) > 1e-9*(1+got.gain) {
 		t.Fatalf("the set holds %v, the split says %v; gain %v and %v", left, got.left, w.gain(got.yes, l2), got.gain)
 	}
 	from := 0
-	if b.levels == 0 {
-		from = b.values
-		for cut := range b.values {
+	if c.ordered() {
+		from = c.values()
+		for cut := range c.values() {
 			if got.yes.has(uint8(cut)) != (cut <= got.cut) {
 				t.Fatalf("yes %b is not cut at %d", got.yes[0], got.cut)
 			}
 		}
 	}
-	for bin := from; bin < b.size(); bin++ {
+	for bin := from; bin < c.size; bin++ {
 		if !slices.Contains(w.column, uint8(bin)) && got.yes.has(uint8(bin)) != (2*left.n >= int64(len(w.column))) {
 			t.Fatalf("empty bin %d is on the side of fewer rows", bin)
 		}
@@ -152,8 +125,8 @@ func TestNumericSplitAgainstEveryThreshold(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := anyOptions(t)
 		b := binner{values: 6, missing: 6}
-		column, of := anyLeaf(t, rapid.SampledFrom([]int{6, 7}).Draw(t, "bins"))
-		w := twin{o, column, of}
+		bins, of := anyLeaf(t, rapid.SampledFrom([]int{6, 7}).Draw(t, "bins"))
+		w := twin{o, bins, of}
 		var candidates []set
 		for cut := range b.values {
 			for _, missing := range []bool{false, true} {
@@ -167,10 +140,10 @@ func TestNumericSplitAgainstEveryThreshold(t *testing.T) {
 				candidates = append(candidates, yes)
 			}
 		}
-		var h histogram
-		h.build(b.size(), column, allRows(len(column)), of)
+		c := column{binner: &b, size: b.size()}
+		h := histogramOf(c.size, bins, of)
 		s := newSearch(o, w.sum(func(uint8) bool { return true }))
-		w.agrees(t, &b, s.find(0, &b, &h), candidates, o.L2)
+		w.agrees(t, &c, s.find(0, &c, h), candidates, o.L2)
 	})
 }
 
@@ -178,8 +151,8 @@ func TestCategoricalSplitAgainstEveryPrefix(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := anyOptions(t)
 		b := binner{levels: 7, values: 6, missing: 6, other: 7}
-		column, of := anyLeaf(t, rapid.IntRange(2, 8).Draw(t, "bins"))
-		w := twin{o, column, of}
+		bins, of := anyLeaf(t, rapid.IntRange(2, 8).Draw(t, "bins"))
+		w := twin{o, bins, of}
 		only := func(bin int) sums { return w.sum(func(b uint8) bool { return int(b) == bin }) }
 		var eligible []int
 		filled := 0
@@ -203,7 +176,7 @@ func TestCategoricalSplitAgainstEveryPrefix(t *testing.T) {
 			l2 += o.CategoryL2
 			key := func(bin int) float64 {
 				s := only(bin)
-				return float64(s.g) / fixed / (float64(s.h)/fixed + o.CategorySmooth)
+				return s.gradient() / (s.hessian() + o.CategorySmooth)
 			}
 			slices.SortStableFunc(eligible, func(a, b int) int {
 				if ka, kb := key(a), key(b); ka < kb {
@@ -222,10 +195,10 @@ func TestCategoricalSplitAgainstEveryPrefix(t *testing.T) {
 				candidates = append(candidates, prefix, suffix)
 			}
 		}
-		var h histogram
-		h.build(b.size(), column, allRows(len(column)), of)
+		c := column{binner: &b, size: b.size()}
+		h := histogramOf(c.size, bins, of)
 		s := newSearch(o, w.sum(func(uint8) bool { return true }))
-		w.agrees(t, &b, s.find(0, &b, &h), candidates, l2)
+		w.agrees(t, &c, s.find(0, &c, h), candidates, l2)
 	})
 }
 
@@ -237,29 +210,46 @@ func TestSortedCategoriesAreOptimal(t *testing.T) {
 		o.MinRows, o.MinHessian, o.L2 = 1, 0, 0
 		o.CategoryOneHot, o.CategoryRows, o.CategoryMax, o.CategorySmooth, o.CategoryL2 = 0, 0, 255, 0, 0
 		b := binner{levels: 8, values: 8, missing: 8, other: 9}
-		column, of := anyLeaf(t, 8)
-		w := twin{&o, column, of}
+		bins, of := anyLeaf(t, 8)
+		w := twin{&o, bins, of}
 		best := 0.0
 		for mask := uint64(1); mask < 255; mask++ {
 			best = max(best, w.gain(set{mask}, 0))
 		}
-		var h histogram
-		h.build(b.size(), column, allRows(len(column)), of)
+		c := column{binner: &b, size: b.size()}
+		h := histogramOf(c.size, bins, of)
 		s := newSearch(&o, w.sum(func(uint8) bool { return true }))
-		if got := s.find(0, &b, &h); math.Abs(got.gain-best) > 1e-9*(1+best) {
+		if got := s.find(0, &c, h); math.Abs(got.gain-best) > 1e-9*(1+best) {
 			t.Fatalf("gain %v with %d categories, the best of all sets has %v", got.gain, bits.OnesCount64(got.yes[0]), best)
 		}
 	})
 }
 
+// Rates are cut as numbers are, but only where the rates of all rows, which the
+// model goes by, lie on both sides.
+func TestRatesSplitAgainstEveryThreshold(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		o := anyOptions(t)
+		lowest := rapid.IntRange(0, 4).Draw(t, "lowest")
+		c := column{rates: &rates{lowest: lowest, highest: rapid.IntRange(lowest+1, 6).Draw(t, "highest")}, size: 7}
+		bins, of := anyLeaf(t, 7)
+		w := twin{o, bins, of}
+		var candidates []set
+		var yes set
+		for cut := range c.rates.highest {
+			yes.add(cut)
+			if cut >= lowest {
+				candidates = append(candidates, yes)
+			}
+		}
+		s := newSearch(o, w.sum(func(uint8) bool { return true }))
+		w.agrees(t, &c, s.find(0, &c, histogramOf(c.size, bins, of)), candidates, o.L2)
+	})
+}
+
 // Worked by hand at a probability of 3/4, and at the far ends.
-func TestGradientAndLoss(t *testing.T) {
+func TestLoss(t *testing.T) {
 	raw := math.Log(3) // probability 3/4
-	var of [2]gradient
-	fillGradients(of[:], []float64{raw, raw}, []float64{0, 1})
-	if want := [2]gradient{{fixed * 3 / 4, fixed * 3 / 16}, {-fixed / 4, fixed * 3 / 16}}; of != want {
-		t.Errorf("gradients %v, want %v", of, want)
-	}
 	if got, want := lossOf(raw, 0), math.Log(4); math.Abs(got-want) > 1e-15 {
 		t.Errorf("loss of a negative %v, want %v", got, want)
 	}
@@ -268,9 +258,5 @@ func TestGradientAndLoss(t *testing.T) {
 	}
 	if got := lossOf(-800, 1); got != 800 {
 		t.Errorf("loss of a hopeless positive %v, want 800", got)
-	}
-	fillGradients(of[:], []float64{-800, 800}, []float64{1, 0})
-	if want := [2]gradient{{-fixed, 0}, {fixed, 0}}; of != want {
-		t.Errorf("gradients at the far ends %v, want %v", of, want)
 	}
 }

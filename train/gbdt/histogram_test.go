@@ -1,0 +1,170 @@
+package gbdt
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// tableOf lays out columns of the given sizes.
+func tableOf(sizes []int, rows [][]uint8) *table {
+	t := &table{}
+	for k, size := range sizes {
+		t.columns = append(t.columns, column{feature: k, size: size, binner: &binner{values: size - 1, missing: uint8(size - 1)}, rows: rows[k]})
+	}
+	t.pack()
+	t.fill(len(rows[0]))
+	return t
+}
+
+// A leaf's histograms hold, for each bin, the sum over the rows of that bin,
+// whatever shares a byte, however many goroutines count, and whatever was in the
+// buffers before.
+func TestCount(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+		n := rapid.SampledFrom([]int{1, 50, 3000, 40000}).Draw(t, "rows")
+		sizes := rapid.SliceOfN(rapid.SampledFrom([]int{2, 3, 7, 40, 256}), 1, 30).Draw(t, "sizes")
+		columns := make([][]uint8, len(sizes))
+		for k, size := range sizes {
+			columns[k] = make([]uint8, n)
+			for i := range columns[k] {
+				if r.IntN(2) == 0 { // half of the rows in one bin
+					columns[k][i] = uint8(r.IntN(size))
+				}
+			}
+		}
+		words, of := make([]uint64, n), make([]sums, n)
+		for i := range words {
+			g, h := int64(r.IntN(2047)-1023), int64(r.IntN(1024))
+			if r.IntN(3) > 0 {
+				g, h = 1023, 1023 // the most, so that sums reach as far as they can
+			}
+			words[i], of[i] = word(g, h), sums{g, h, 1}
+		}
+		o := Defaults()
+		g := &grower{Options: &o, table: tableOf(sizes, columns), words: words}
+		g.counters = make([]counter, rapid.IntRange(1, 4).Draw(t, "goroutines"))
+		for k := range sizes {
+			if k == 0 || r.IntN(3) > 0 {
+				g.used = append(g.used, k)
+			}
+		}
+		g.reset()
+		var rows, rest []int32
+		for i := range int32(n) {
+			if r.IntN(3) == 0 {
+				rows = append(rows, i)
+			} else {
+				rest = append(rest, i)
+			}
+		}
+		all, part, other := g.take(), g.take(), g.take()
+		for i := range all {
+			all[i], part[i], other[i] = sums{9, 9, 9}, sums{9, 9, 9}, sums{9, 9, 9}
+		}
+		seen := make([]int, len(sizes))
+		count := func(dst []sums, rows []int32) {
+			clear(seen)
+			g.count(dst, rows, func(columns []int) {
+				for _, k := range columns {
+					seen[k]++
+				}
+			})
+			for _, k := range g.used {
+				if seen[k] != 1 {
+					t.Fatalf("column %d was handed on %d times", k, seen[k])
+				}
+			}
+		}
+		count(all, numbers(0, n))
+		count(part, rows)
+		count(other, rest)
+		for _, k := range g.used {
+			from, to := g.columns[k].start, g.columns[k].start+g.columns[k].size
+			want := make([]sums, sizes[k])
+			for _, i := range rows {
+				want[columns[k][i]] = want[columns[k][i]].plus(of[i])
+			}
+			if !slices.Equal(part[from:to], want) {
+				t.Fatalf("column %d: %v, want %v", k, part[from:to], want)
+			}
+			if subtract(all[from:to], part[from:to]); !slices.Equal(all[from:to], other[from:to]) {
+				t.Fatalf("column %d: a leaf less one child is not the other", k)
+			}
+		}
+	})
+}
+
+// Small columns share bytes, and every one is read back.
+func TestPack(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	sizes := []int{2, 2, 200, 5, 3, 60, 2, 17, 256, 4}
+	rows := make([][]uint8, len(sizes))
+	for k, size := range sizes {
+		rows[k] = append(rows[k], uint8(size-1))
+		for range 500 {
+			rows[k] = append(rows[k], uint8(r.IntN(size)))
+		}
+	}
+	table := tableOf(sizes, rows)
+	if len(table.fields) != 5 { // 256, 200, 60 x 4, 17 x 5 x 3, 2 x 2 x 2
+		t.Errorf("%d bytes a row, want 5", len(table.fields))
+	}
+	for k := range sizes {
+		c := &table.columns[k]
+		for i, want := range rows[k] {
+			got := table.cells[i*table.width+c.field]
+			if c.bins != nil {
+				got = c.bins[got]
+			}
+			if got != want {
+				t.Fatalf("column %d, row %d: bin %d, want %d", k, i, got, want)
+			}
+		}
+	}
+}
+
+func BenchmarkCount(b *testing.B) {
+	const n, width = 1 << 18, 32
+	r := rand.New(rand.NewPCG(1, 1))
+	sizes, rows := make([]int, width), make([][]uint8, width)
+	for k := range sizes {
+		sizes[k], rows[k] = 256, make([]uint8, n)
+		for i := range rows[k] {
+			switch k % 3 {
+			case 0:
+				rows[k][i] = uint8(r.IntN(256))
+			case 1:
+				rows[k][i] = uint8(min(255, r.ExpFloat64()*5))
+			default:
+				rows[k][i] = uint8(r.IntN(2) * r.IntN(256))
+			}
+		}
+	}
+	o := Defaults()
+	g := &grower{Options: &o, table: tableOf(sizes, rows), words: make([]uint64, n)}
+	for i := range g.words {
+		g.words[i] = word(int64(r.IntN(2047)-1023), int64(r.IntN(1024)))
+	}
+	for k := range sizes {
+		g.used = append(g.used, k)
+	}
+	g.reset()
+	h := g.take()
+	for _, every := range []int{1, 4, 30} {
+		var leaf []int32
+		for i := 0; i < n; i += 1 + r.IntN(2*every-1) {
+			leaf = append(leaf, int32(i))
+		}
+		b.Run(fmt.Sprintf("one row of %d", every), func(b *testing.B) {
+			for b.Loop() {
+				g.count(h, leaf, func([]int) {})
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(leaf)*width), "ns/cell")
+		})
+	}
+}
