@@ -13,6 +13,7 @@ func TestColumns(t *testing.T) {
 	for name, o := range map[string]ReadOptions{
 		"typed.parquet":     {},
 		"typed_old.parquet": {},
+		"mixed.parquet":     {},
 		"odd.parquet":       {Columns: []string{"ok"}},
 	} {
 		for _, kinds := range []map[string]Kind{nil, {"ids": Text, "f64": Category, "large": Category}} {

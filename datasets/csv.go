@@ -10,7 +10,6 @@ import (
 
 // csvLayout is what the header of a CSV file settles.
 type csvLayout struct {
-	name   string
 	opts   *ReadOptions
 	comma  byte
 	header []string
@@ -19,7 +18,7 @@ type csvLayout struct {
 
 // readCSVHeader reads the header record of data and gives where the next starts.
 func readCSVHeader(data, name string, o *ReadOptions) (*csvLayout, int, error) {
-	l := &csvLayout{name: name, opts: o, comma: o.Comma}
+	l := &csvLayout{opts: o, comma: o.Comma}
 	if l.comma == 0 {
 		l.comma = findComma(data)
 	}

@@ -124,7 +124,7 @@ func TestForeignOdd(t *testing.T) {
 	}
 }
 
-var foreignFiles = []string{"typed.parquet", "typed_old.parquet", "odd.parquet", "typed.arrow", "typed.arrows", "typed_lz4.arrow", "odd.arrow", "views.arrows"}
+var foreignFiles = []string{"typed.parquet", "typed_old.parquet", "odd.parquet", "mixed.parquet", "mixed_v2.parquet", "mixed_delta.parquet", "typed.arrow", "typed.arrows", "typed_lz4.arrow", "odd.arrow", "views.arrows"}
 
 func bytesOf(t testing.TB, name string) []byte {
 	t.Helper()
@@ -182,7 +182,9 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-func FuzzParquet(f *testing.F) { fuzzBinary(f, Parquet, "typed.parquet", "odd.parquet") }
+func FuzzParquet(f *testing.F) {
+	fuzzBinary(f, Parquet, "typed.parquet", "odd.parquet", "mixed_delta.parquet")
+}
 
 func FuzzIPC(f *testing.F) {
 	fuzzBinary(f, ArrowFile, "typed.arrow", "typed.arrows", "typed_lz4.arrow", "odd.arrow", "views.arrows")

@@ -105,23 +105,24 @@ func parseShort(w uint64, n int) (x float64, ok bool) {
 	minus := byte(w) == '-'
 	if minus {
 		w >>= 8
-		n--
+		if n--; n == 0 {
+			return 0, false
+		}
 	}
 	// The shifts are told that they are below 64: n is 1 to 8.
 	w = w << ((64 - 8*n) & 63) >> ((64 - 8*n) & 63)
-	if byte(w) == '0' && n > 1 && byte(w>>8) != '.' || n == 0 {
+	if w&0xf0ff == '0'<<8|'0' { // a zero and a digit
 		return 0, false
 	}
 	fraction := 0
 	if dot := matches(w, '.'); dot != 0 {
+		if n--; n == 0 {
+			return 0, false
+		}
 		at := bits.TrailingZeros64(dot) & 56
 		after := ^uint64(0) << at
 		w = w>>8&after | w&^after
-		n--
 		fraction = n - at/8
-		if n == 0 {
-			return 0, false
-		}
 	}
 	w = w<<((64-8*n)&63) | everyByte*'0'>>((4*n)&63)>>((4*n)&63)
 	if ((w+everyByte*0x46)|(w-everyByte*'0'))&everyTop != 0 {
@@ -130,10 +131,7 @@ func parseShort(w uint64, n int) (x float64, ok bool) {
 	w -= everyByte * '0'
 	w = w*10 + w>>8
 	w = (w&0x000000ff000000ff*(100+1000000<<32) + w>>16&0x000000ff000000ff*(1+10000<<32)) >> 32
-	x = float64(int64(w))
-	if fraction > 0 {
-		x /= tens[fraction&7]
-	}
+	x = float64(int64(w)) / tens[fraction&7]
 	if minus {
 		x = -x + 0
 	}

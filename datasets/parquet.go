@@ -142,7 +142,9 @@ type parquetColumn struct {
 }
 
 func (p *parquetReader) column(k int) *parquetColumn {
-	return &parquetColumn{p: p, k: k, quick: p.quick(k)}
+	c := &parquetColumn{p: p, k: k}
+	_ = guarded(p.name, func() error { c.quick = p.quick(k); return nil }) // damage is left to the library
+	return c
 }
 
 // take reads the next n rows; whole says that they are all.

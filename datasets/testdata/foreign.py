@@ -82,4 +82,7 @@ mixed = pa.table({
 mixed = mixed.cast(pa.schema([f.with_nullable(f.name not in ("required", "sure")) for f in mixed.schema]))
 pq.write_table(mixed, "mixed.parquet", compression="snappy", row_group_size=550, data_page_size=1024, dictionary_pagesize_limit=2048, write_batch_size=128)
 pq.write_table(mixed, "mixed_v2.parquet", compression="zstd", row_group_size=1000, data_page_size=2048, data_page_version="2.0", write_batch_size=64)
-pq.write_table(mixed, "mixed_delta.parquet", compression="zstd", use_dictionary=False, column_encoding={"many": "DELTA_BINARY_PACKED", "name": "DELTA_BYTE_ARRAY"})
+delta, split = "DELTA_BINARY_PACKED", "BYTE_STREAM_SPLIT"
+pq.write_table(mixed, "mixed_delta.parquet", compression="zstd", use_dictionary=False, row_group_size=1000, data_page_size=2048,
+               column_encoding={"few": delta, "many": delta, "unsigned": delta, "long": delta, "day": delta, "at": delta, "id": delta,
+                                "word": "DELTA_LENGTH_BYTE_ARRAY", "name": "DELTA_BYTE_ARRAY", "single": split, "double": split, "bytes": split})
