@@ -29,9 +29,10 @@ type benchmark struct {
 	program string // propensity, built from the tree
 	python  string // of the peers, empty without them
 	built   map[string]string
+	wholes  []whole
 }
 
-// section is one part of the benchmark; two may come out of the same runs.
+// section is one part of the benchmark.
 type section struct {
 	name, title string
 	tables      func(ctx context.Context) ([]table, error)
@@ -46,7 +47,7 @@ func (b *benchmark) sections() []section {
 		{"shap", "Explanations", b.shapTables},
 		{"score", "A table scored", b.scoreTables},
 		{"read", "A table read", b.readTables},
-		{"memory", "", nil}, // in the runs of process
+		{"memory", "Memory", b.memoryTables},
 		{"growth", "Growth", b.growthTables},
 	}
 }
@@ -108,7 +109,7 @@ func (b *benchmark) run(ctx context.Context, out io.Writer, write bool) error {
 	defer os.RemoveAll(b.scratch)
 	var failed []error
 	for _, s := range b.sections() {
-		if s.tables == nil || !b.chosen(s.name) && (s.name != "process" || !b.chosen("memory")) {
+		if !b.chosen(s.name) {
 			continue
 		}
 		tables, err := s.tables(ctx)

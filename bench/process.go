@@ -17,48 +17,78 @@ func (b *benchmark) trainArgv(data, registry string, more ...string) []string {
 	return append([]string{b.program, "train", "m", "--data", data, "--label", "y", "--registry", registry, "--json", "--quiet"}, more...)
 }
 
+// whole is how the programs did that go from a file to a saved model.
+type whole struct {
+	title    string
+	outcomes []outcome
+}
+
+const wholeNote = "Two threads; 200 trees of 31 leaves, rate 0.1, on 80 % of the rows. Ours judges the rest, calibrates and publishes the artifact; LightGBM saves its model."
+
 // processTables compares whole processes, from a file to a saved model.
 func (b *benchmark) processTables(ctx context.Context) ([]table, error) {
+	runs, err := b.processes(ctx)
 	var out []table
+	for _, r := range runs {
+		out = append(out, compare(r.title+", seconds", wholeNote, "wall", r.outcomes,
+			column{"cpu", "CPU seconds", figure}, column{"peak", "peak MB", figure}, column{"roc_auc", "ROC AUC of the held-out rows", fixed}, column{"log_loss", "log loss", fixed}))
+	}
+	return out, err
+}
+
+// memoryTables compares the memory of the same runs.
+func (b *benchmark) memoryTables(ctx context.Context) ([]table, error) {
+	runs, err := b.processes(ctx)
+	var out []table
+	for _, r := range runs {
+		out = append(out, compare(r.title+", peak resident MB", wholeNote, "peak", r.outcomes))
+	}
+	return out, err
+}
+
+// processes runs them, once a sitting.
+func (b *benchmark) processes(ctx context.Context) ([]whole, error) {
+	if b.wholes != nil {
+		return b.wholes, nil
+	}
+	var wholes []whole
 	for _, format := range []string{"parquet", "csv"} {
 		data, err := b.table(ctx, b.most(), format)
 		if err != nil {
 			return nil, err
 		}
-		registry := filepath.Join(b.scratch, "registry")
-		run := func(name string, more ...string) contender {
-			return contender{
-				name: name, ours: true, argv: b.trainArgv(data, registry, more...), parse: parseTrained, fresh: registry,
-				okay: []int{3}, // published, but not as champion: that is for quality to say
-			}
-		}
-		all := []contender{run("propensity, boosting, judged and published", boosting()...)}
-		if b.chosen("process") {
-			byDefault := run("propensity, by default (logistic and boosting), judged and published")
-			byDefault.once = true
-			all = append(all, byDefault)
-		}
-		all = append(all, b.peer("LightGBM, read, fitted and saved", "train.py", "lightgbm", data, "--save", filepath.Join(b.scratch, "model.txt"))...)
-		for i := range all {
-			if !all[i].ours {
-				all[i].parse = nil // it saves, and judges nothing
-			}
-		}
-		title := fmt.Sprintf("From a %s file of %d rows to a model, whole process", map[string]string{"parquet": "Parquet", "csv": "CSV"}[format], b.most())
-		outcomes, err := alternate(ctx, b.log, title, b.runs, all)
+		title := fmt.Sprintf("From a %s file of %d rows to a model, whole process", formatName(format), b.most())
+		outcomes, err := alternate(ctx, b.log, title, b.runs, b.trainers(data))
 		if err != nil {
 			return nil, err
 		}
-		note := "Two threads; 200 trees of 31 leaves, rate 0.1, on 80 % of the rows. Ours judges the rest, calibrates and publishes the artifact; LightGBM saves its model."
-		if b.chosen("process") {
-			out = append(out, compare(title+", seconds", note, "wall", outcomes,
-				column{"cpu", "CPU seconds", figure}, column{"peak", "peak MB", figure}, column{"roc_auc", "ROC AUC of the held-out rows", fixed}, column{"log_loss", "log loss", fixed}))
-		}
-		if b.chosen("memory") {
-			out = append(out, compare(title+", peak resident MB", note, "peak", outcomes))
+		wholes = append(wholes, whole{title, outcomes})
+	}
+	b.wholes = wholes
+	return wholes, nil
+}
+
+func formatName(extension string) string {
+	return map[string]string{"csv": "CSV", "parquet": "Parquet"}[extension]
+}
+
+// trainers are the programs, for one file.
+func (b *benchmark) trainers(data string) []contender {
+	registry := filepath.Join(b.scratch, "registry")
+	run := func(name string, more ...string) contender {
+		return contender{
+			name: name, ours: true, argv: b.trainArgv(data, registry, more...), parse: parseTrained, fresh: registry,
+			okay: []int{3}, // published, but not as champion: that is for quality to say
 		}
 	}
-	return out, nil
+	byDefault := run("propensity, by default (logistic and boosting), judged and published")
+	byDefault.once = true
+	all := []contender{run("propensity, boosting, judged and published", boosting()...), byDefault}
+	for _, c := range b.peer("LightGBM, read, fitted and saved", "train.py", "lightgbm", data, "--save", filepath.Join(b.scratch, "model.txt")) {
+		c.parse = nil // it judges nothing
+		all = append(all, c)
+	}
+	return all
 }
 
 // parseTrained reads the quality of the published candidate from what

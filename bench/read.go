@@ -20,7 +20,7 @@ func (b *benchmark) readTables(ctx context.Context) ([]table, error) {
 		for _, p := range [][2]string{{"polars", "polars"}, {"pyarrow", "pyarrow"}, {"pandas", "pandas"}} {
 			all = append(all, b.peer(p[0], "read.py", p[1], data)...)
 		}
-		title := fmt.Sprintf("%s of %d rows x 41 read into memory, whole process, seconds", map[string]string{"csv": "CSV", "parquet": "Parquet"}[format], b.most())
+		title := fmt.Sprintf("%s of %d rows x 41 read into memory, whole process, seconds", formatName(format), b.most())
 		outcomes, err := alternate(ctx, b.log, title, b.runs, all)
 		if err != nil {
 			return nil, err
