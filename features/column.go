@@ -117,31 +117,33 @@ func (c *Column) ranged(x float64) (float64, State, error) {
 }
 
 func (c *Column) encodeCategory(v datasets.Value) (float64, State, error) {
-	text := v.Text
+	var x float64
+	var ok bool
+	var spelt [32]byte
 	switch v.Kind {
 	case datasets.Category, datasets.Text:
-		if c.Numeric && text != "" {
-			if x, ok := datasets.ParseNumber(text); ok {
-				text = datasets.FormatNumber(x)
+		if x, ok = c.codes[v.Text]; v.Text == "" {
+			if !ok {
+				x = -1
+			}
+			return x, Empty, nil
+		}
+		if !ok && c.Numeric {
+			if number, is := datasets.ParseNumber(v.Text); is {
+				x, ok = c.codes[string(datasets.AppendNumber(spelt[:0], number))]
 			}
 		}
 	case datasets.Number:
 		if !c.Numeric {
 			return 0, 0, &TypeError{c.Name, c.Kind, v, "its categories are text, send text"}
 		}
-		text = datasets.FormatNumber(v.Number)
+		x, ok = c.codes[string(datasets.AppendNumber(spelt[:0], v.Number))]
 	case datasets.Boolean:
-		text = strconv.FormatBool(v.Number != 0)
+		x, ok = c.codes[strconv.FormatBool(v.Number != 0)]
 	default:
 		return 0, 0, &TypeError{Column: c.Name, Want: c.Kind, Value: v}
 	}
-	x, ok := c.codes[text]
-	switch {
-	case text == "" && !ok:
-		return -1, Empty, nil
-	case text == "":
-		return x, Empty, nil
-	case !ok:
+	if !ok {
 		return -1, Unseen, nil
 	}
 	return x, Known, nil

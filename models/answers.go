@@ -43,7 +43,7 @@ type tableScratch struct {
 	patterns map[string]pattern
 	key      []byte
 	text     []byte
-	x, phi   []float64
+	phi      []float64
 	order    []int
 	states   []features.State
 }
@@ -67,7 +67,7 @@ const mostPatterns = 1 << 14
 func newTableScratch(n int) *tableScratch {
 	return &tableScratch{
 		encoded: make([][]float64, n), marks: make([][]features.Mark, n), patterns: make(map[string]pattern),
-		x: make([]float64, n), phi: make([]float64, n), states: make([]features.State, n),
+		states: make([]features.State, n),
 	}
 }
 
@@ -261,50 +261,99 @@ func valueAt(c *datasets.Column, i int) datasets.Value {
 	return c.At(i)
 }
 
+// mostParts bounds the Shapley values held at a time.
+const mostParts = 1 << 18
+
 // fillReasons explains every row.
 func (s *Scorer) fillReasons(a *Answers, w *tableScratch, columns []*datasets.Column, most int) {
 	rows := len(a.Raw)
-	feature, text := make([]named, most), make([]texts, most)
 	a.Reasons = make([]ReasonColumns, most)
-	for k := range a.Reasons {
-		feature[k], text[k] = newNamed(len(columns), rows), newTexts(rows)
-		a.Reasons[k].Points = datasets.Column{Kind: datasets.Number, Numbers: make([]float64, rows)}
-	}
 	if most == 0 { // explaining costs many times what scoring does
 		return
 	}
-	from := int32(0)
-	for i, to := range w.ends[:rows] {
-		for _, c := range w.cells[from:to] {
-			w.states[c.column] = c.state
+	f := &reasonFiller{Scorer: s, w: w, a: a, columns: columns, feature: make([]named, most), text: make([]texts, most)}
+	for k := range a.Reasons {
+		f.feature[k], f.text[k] = newNamed(len(columns), rows), newTexts(rows)
+		a.Reasons[k].Points = datasets.Column{Kind: datasets.Number, Numbers: make([]float64, rows)}
+	}
+	n := len(columns)
+	step := max(1, min(rows, mostParts/max(n, 1)))
+	if len(w.phi) < step*n {
+		w.phi = make([]float64, step*n)
+	}
+	block := make([][]float64, n)
+	for from := 0; from < rows; from += step {
+		to := min(from+step, rows)
+		for j := range block {
+			block[j] = w.encoded[j][from:to]
 		}
-		for j, col := range w.encoded {
-			w.x[j] = col[i]
+		phi := w.phi[:(to-from)*n]
+		explainAll(s.artifact.Model, phi, block)
+		for i := from; i < to; i++ {
+			f.row(i, phi[(i-from)*n:(i-from+1)*n])
 		}
-		s.artifact.Model.Explain(w.phi, w.x)
-		perUnit := s.perUnit(a.Raw[i], a.Probability[i])
-		w.order = appendOrder(w.order[:0], w.phi, most)
-		for k := range most {
-			if k >= len(w.order) {
-				feature[k].none()
-				a.Reasons[k].Points.Numbers[i] = math.NaN()
-				text[k].none()
-				continue
-			}
-			j := w.order[k]
-			p := &s.phrases[j]
-			w.text = p.appendSentence(w.text[:0], p.shown(valueAt(columns[j], i), w.x[j]), w.states[j])
-			feature[k].add(j, s.artifact.Encoder.Columns[j].Name)
-			a.Reasons[k].Points.Numbers[i] = points(w.phi[j], perUnit)
-			text[k].add(w.text)
-		}
-		for _, c := range w.cells[from:to] {
-			w.states[c.column] = features.Known
-		}
-		from = to
 	}
 	for k := range a.Reasons {
-		a.Reasons[k].Feature, a.Reasons[k].Text = feature[k].Column, text[k].column()
+		a.Reasons[k].Feature, a.Reasons[k].Text = f.feature[k].Column, f.text[k].column()
+	}
+}
+
+// explainAll is Explain of every row of encoded columns, the same bits as row by
+// row: phi holds the parts of one row after those of another.
+func explainAll(m Model, phi []float64, columns [][]float64) {
+	if t, ok := m.(interface {
+		ExplainAll(phi []float64, columns [][]float64) float64
+	}); ok {
+		t.ExplainAll(phi, columns)
+		return
+	}
+	n := len(columns)
+	x := make([]float64, n)
+	for i := 0; i*n < len(phi); i++ {
+		for j, col := range columns {
+			x[j] = col[i]
+		}
+		m.Explain(phi[i*n:(i+1)*n], x)
+	}
+}
+
+// reasonFiller fills in the reasons of a table.
+type reasonFiller struct {
+	*Scorer
+	w       *tableScratch
+	a       *Answers
+	columns []*datasets.Column
+	feature []named
+	text    []texts
+	at      int32 // where the cells of the next row start
+}
+
+// row fills in the reasons of the next row.
+func (f *reasonFiller) row(i int, phi []float64) {
+	w := f.w
+	cells := w.cells[f.at:w.ends[i]]
+	f.at = w.ends[i]
+	for _, c := range cells {
+		w.states[c.column] = c.state
+	}
+	perUnit := f.perUnit(f.a.Raw[i], f.a.Probability[i])
+	w.order = appendOrder(w.order[:0], phi, len(f.text))
+	for k := range f.text {
+		if k >= len(w.order) {
+			f.feature[k].none()
+			f.a.Reasons[k].Points.Numbers[i] = math.NaN()
+			f.text[k].none()
+			continue
+		}
+		j := w.order[k]
+		p := &f.phrases[j]
+		w.text = p.appendSentence(w.text[:0], p.shown(valueAt(f.columns[j], i), w.encoded[j][i]), w.states[j])
+		f.feature[k].add(j, f.artifact.Encoder.Columns[j].Name)
+		f.a.Reasons[k].Points.Numbers[i] = points(phi[j], perUnit)
+		f.text[k].add(w.text)
+	}
+	for _, c := range cells {
+		w.states[c.column] = features.Known
 	}
 }
 
