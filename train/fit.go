@@ -67,9 +67,17 @@ func (p *prepared) encode(rows []int) (*encoded, error) {
 	if len(columns) == 0 {
 		return nil, fmt.Errorf("%w: no column is left to learn from: %s", ErrTable, leftOutText(left))
 	}
-	encoder := features.NewEncoder(columns)
-	return &encoded{encoder: encoder, left: left, matrix: p.encodeRows(encoder, rows)}, nil
+	e := &encoded{encoder: features.NewEncoder(columns), left: left}
+	e.matrix = p.encodeRows(e.encoder, rows)
+	if p.held() && len(rows)*len(columns) <= denseCells {
+		e.matrix, err = e.matrix.Dense()
+	}
+	return e, err
 }
+
+// denseCells is how many encoded cells of a table in memory are held, 32 MB: what
+// passes over the rows many times is the faster for it. More are made when asked for.
+const denseCells = 1 << 22
 
 // checkFinite refuses infinite numbers, in rows to judge by too.
 func (p *prepared) checkFinite(c *datasets.Column) error {
