@@ -28,22 +28,11 @@ type Boosting struct {
 
 // Fit grows Options.Trees trees, or fewer if valid says so.
 func (b Boosting) Fit(ctx context.Context, train, valid features.Matrix) (models.Model, error) {
-	r, err := fitBoosting(ctx, train, valid, b.Options, b.progress)
+	r, err := gbdt.Fit(ctx, &train, &valid, b.Options, b.progress)
 	if err != nil {
 		return nil, err
 	}
 	return r.Model, nil
-}
-
-func fitBoosting(ctx context.Context, train, valid features.Matrix, o gbdt.Options, progress func(done, total int)) (*gbdt.Result, error) {
-	train, err := train.Dense()
-	if err == nil {
-		valid, err = valid.Dense()
-	}
-	if err != nil {
-		return nil, err
-	}
-	return gbdt.Fit(ctx, &train, &valid, o, progress)
 }
 
 // options are the learner's own where nothing was given by hand.
@@ -108,15 +97,12 @@ func settleBoosting(ctx context.Context, m *features.Matrix, folds []datasets.Fo
 	case len(folds) == 1:
 		train, valid := m.Take(folds[0].Train), m.Take(folds[0].Test)
 		var r *gbdt.Result
-		if r, err = fitBoosting(ctx, train, valid, o, tick); err == nil {
+		if r, err = gbdt.Fit(ctx, &train, &valid, o, tick); err == nil {
 			o.Trees, out.model = r.Best, r.Model
 			out.raw, err = scoreFolds(m, folds, []models.Model{r.Model})
 		}
 	default:
-		var dense features.Matrix
-		if dense, err = m.Dense(); err == nil {
-			o, out.raw, err = gbdt.CrossFit(ctx, &dense, folds, o, tick)
-		}
+		o, out.raw, err = gbdt.CrossFit(ctx, m, folds, o, tick)
 	}
 	out.Learner = Boosting{o, tick}
 	out.settings = map[string]float64{"trees": float64(o.Trees), "leaves": float64(o.Leaves), "rate": o.Rate}
