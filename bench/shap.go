@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -56,14 +57,16 @@ func measureShap(model, path string, contributions []string) (measures, error) {
 	if err != nil {
 		return nil, err
 	}
-	phi := make([][]float64, len(rows))
-	for i := range phi {
-		phi[i] = make([]float64, width)
+	columns := make([][]float64, width)
+	for _, x := range rows {
+		for j, v := range x {
+			columns[j] = append(columns[j], v)
+		}
 	}
-	warm := min(len(rows), 100)
-	explainAll(e, phi[:warm], rows[:warm])
+	phi := make([]float64, width*len(rows))
+	explainAll(e, phi[:width*min(len(rows), 100)], columns, rows)
 	start := time.Now()
-	base := explainAll(e, phi, rows)
+	base := explainAll(e, phi, columns, rows)
 	seconds := time.Since(start).Seconds()
 	one := make([]float64, width)
 	f := latencies(rows[:min(len(rows), 1000)], 2, func(x []float64) { e.Explain(one, x) })
@@ -76,26 +79,31 @@ func measureShap(model, path string, contributions []string) (measures, error) {
 		return nil, err
 	}
 	var got []float64
-	for _, values := range phi[:min(len(phi), len(want)/(width+1))] {
+	for values := range slices.Chunk(phi[:width*min(len(rows), len(want)/(width+1))], width) {
 		got = append(append(got, values...), base) // LightGBM puts the base last
 	}
 	f["differ"], err = farthest(got, want)
 	return f, err
 }
 
-// explainAll explains rows on as many goroutines as are measured.
-func explainAll(e *tree.Ensemble, phi, rows [][]float64) (base float64) {
+// explainAll explains the first rows, as many as phi holds, on as many
+// goroutines as are measured: together where the ensemble can.
+func explainAll(e *tree.Ensemble, phi []float64, columns, rows [][]float64) (base float64) {
+	if together, ok := any(e).(interface {
+		ExplainAll(phi []float64, columns [][]float64) float64
+	}); ok {
+		return together.ExplainAll(phi, columns)
+	}
+	bases := make([]float64, threads)
 	var wg sync.WaitGroup
+	n := len(phi) / width
 	for k := range threads {
 		wg.Go(func() {
-			for i := k * len(rows) / threads; i < (k+1)*len(rows)/threads; i++ {
-				b := e.Explain(phi[i], rows[i])
-				if i == 0 {
-					base = b
-				}
+			for i := k * n / threads; i < (k+1)*n/threads; i++ {
+				bases[k] = e.Explain(phi[i*width:(i+1)*width], rows[i])
 			}
 		})
 	}
 	wg.Wait()
-	return base
+	return bases[threads-1]
 }
