@@ -313,6 +313,7 @@ func (t *textIndex) code(s string) (int32, bool) {
 // numberIndex gives distinct numbers, as bits, their codes, in the order of coming.
 type numberIndex struct {
 	slots []int32 // open addressing, a power of two; a code plus one, 0 is free
+	shift uint
 	bits  []uint64
 	most  int // codes
 	last  int32
@@ -340,7 +341,7 @@ func (n *numberIndex) code(bits uint64) (int32, bool) {
 // place is the slot of bits, or the free one that they would take.
 func (n *numberIndex) place(bits uint64) uint64 {
 	mask := uint64(len(n.slots) - 1)
-	at := (bits * 0x9e3779b97f4a7c15 >> 32) & mask
+	at := bits * 0x9e3779b97f4a7c15 >> n.shift // the high bits: the low ones of most numbers are 0
 	for n.slots[at] != 0 && n.bits[n.slots[at]-1] != bits {
 		at = (at + 1) & mask
 	}
@@ -349,8 +350,9 @@ func (n *numberIndex) place(bits uint64) uint64 {
 
 func (n *numberIndex) grow() {
 	n.slots = make([]int32, max(64, 2*len(n.slots)))
-	for k, bits := range n.bits {
-		n.slots[n.place(bits)] = int32(k + 1)
+	n.shift = uint(64 - bits.TrailingZeros(uint(len(n.slots))))
+	for k, number := range n.bits {
+		n.slots[n.place(number)] = int32(k + 1)
 	}
 }
 
