@@ -247,6 +247,10 @@ func TestRunEnds(t *testing.T) {
 	bad.Column("logins").Numbers[33] = math.Inf(1)
 	late := rows(60)
 	late.Column("moment").Times[44] = datasets.MissingTime
+	both := rows(60) // in one batch of five: what comes first counts
+	both.Column("logins").Numbers[42] = math.Inf(1)
+	both.Column("logins").Numbers[44] = math.Inf(1)
+	both.Column("moment").Times[43] = datasets.MissingTime
 	text := rows(60)
 	*text.Column("moment") = datasets.Column{Name: "moment", Kind: datasets.Text, Codes: make([]int32, 60), Values: []string{"2026"}}
 	broken := errors.New("broken")
@@ -259,6 +263,7 @@ func TestRunEnds(t *testing.T) {
 	}{
 		{"a cell", &batches{table: bad}, &kept{}, features.ErrType, `row 34: column "logins"`},
 		{"no moment", &batches{table: late}, &kept{}, nil, `row 45 has no moment in "moment"`},
+		{"a cell before a moment", &batches{table: both}, &kept{}, features.ErrType, `row 43: column "logins"`},
 		{"a moment of text", &batches{table: text}, &kept{}, features.ErrType, `column "moment" wants a time`},
 		{"the source", &batches{table: rows(60), fail: broken}, &kept{}, broken, "broken"},
 		{"the sink", &batches{table: rows(60)}, &kept{fail: broken}, broken, "broken"},
