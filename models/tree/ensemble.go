@@ -20,7 +20,14 @@ type Ensemble struct {
 	rules  []rule  // by number of points, those that the trees need
 	mean   float64 // of the ensemble by cover: the base and the trees' means, in order
 	depth  int     // of the deepest tree
-	pool   sync.Pool
+
+	// Made when they are first needed: cut, explainer.
+	cutOnce     sync.Once
+	parts       []part
+	explainOnce sync.Once
+	explain     *explainer
+
+	pool sync.Pool // of *work
 }
 
 // node is one node as served, 24 bytes.
@@ -57,37 +64,67 @@ func (e *Ensemble) Base() float64 { return e.base }
 func (e *Ensemble) Raw(x []float64) float64 {
 	x = x[:len(e.levels)]
 	sum := e.base
-	for _, root := range e.roots {
-		sum += e.leaf(root, x)
+	parts := e.cut()
+	for i := range parts {
+		p := &parts[i]
+		if p.walk == nil {
+			for _, root := range e.roots[p.first:p.end] {
+				sum += e.leaf(root, x)
+			}
+			continue
+		}
+		w := e.worker()
+		p.answer(w.answers(), x)
+		sum = p.walk.add(sum, w.answers(), &w.steps)
+		e.pool.Put(w)
 	}
 	return sum
 }
 
-// batch is how many rows RawAll takes through all trees together: they and one
-// tree fit the nearest cache.
-const batch = 64
+// batch is how many rows RawAll takes through a tree together; few is how many
+// are quicker one by one.
+const (
+	batch = 64
+	few   = 16
+)
 
 // RawAll fills dst with the log-odds of len(dst) rows, one column per feature:
-// the very bits that Raw gives row by row.
+// the very bits that Raw gives row by row. The rows are shared out among as many
+// goroutines as there are CPUs to use.
 func (e *Ensemble) RawAll(dst []float64, columns [][]float64) {
-	width := len(e.levels)
-	rows := make([]float64, width*min(batch, len(dst)))
-	for start := 0; start < len(dst); start += batch {
-		part := dst[start:min(start+batch, len(dst))]
-		for j, column := range columns[:width] {
-			for i, v := range column[start : start+len(part)] {
-				rows[i*width+j] = v
+	columns = columns[:len(e.levels)]
+	parts := e.cut()
+	inBlocks(len(dst), batch, func(start, rows int) {
+		w := e.worker()
+		defer e.pool.Put(w)
+		dst := dst[start : start+rows]
+		if rows < few {
+			x := w.rowsOf(columns, start, rows)
+			for i := range dst {
+				dst[i] = e.Raw(x(i))
+			}
+			return
+		}
+		var sums [batch]float64
+		for i := range sums {
+			sums[i] = e.base
+		}
+		for i := range parts {
+			p := &parts[i]
+			if p.slice != nil {
+				p.answer64(w.masks, columns, start, rows)
+				p.slice.add(&sums, w.masks)
+				continue
+			}
+			x := w.rowsOf(columns, start, rows)
+			for _, root := range e.roots[p.first:p.end] {
+				for i := range dst {
+					sums[i] += e.leaf(root, x(i))
+				}
 			}
 		}
-		for i := range part {
-			part[i] = e.base
-		}
-		for _, root := range e.roots {
-			for i := range part {
-				part[i] += e.leaf(root, rows[i*width:(i+1)*width])
-			}
-		}
-	}
+		copy(dst, sums[:])
+	})
 }
 
 // leaf is the value of the leaf that x reaches.

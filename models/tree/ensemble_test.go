@@ -12,7 +12,7 @@ import (
 
 func leaf(value, cover float64) Node { return Node{Feature: -1, Value: value, Cover: cover} }
 
-func build(t testing.TB, levels []int, base float64, trees ...[]Node) *Ensemble {
+func build(t rapid.TB, levels []int, base float64, trees ...[]Node) *Ensemble {
 	t.Helper()
 	b := NewBuilder(levels, base)
 	for _, nodes := range trees {
@@ -247,7 +247,7 @@ func big(t testing.TB, trees, leaves int) (e *Ensemble, rows [][]float64) {
 	return build(t, levels, -0.3, all...), rows
 }
 
-func transpose(rows [][]float64, width int) [][]float64 {
+func columnsOf(rows [][]float64, width int) [][]float64 {
 	columns := make([][]float64, width)
 	for j := range columns {
 		for _, x := range rows {
@@ -255,19 +255,6 @@ func transpose(rows [][]float64, width int) [][]float64 {
 		}
 	}
 	return columns
-}
-
-func TestRawAllIsRaw(t *testing.T) {
-	e, rows := big(t, 50, 31)
-	for _, n := range []int{0, 1, batch - 1, batch, batch + 1, len(rows)} {
-		got := make([]float64, n)
-		e.RawAll(got, transpose(rows, e.Features()))
-		for i, x := range rows[:n] {
-			if want := e.Raw(x); math.Float64bits(got[i]) != math.Float64bits(want) {
-				t.Fatalf("row %d of %d: %v, want %v", i, n, got[i], want)
-			}
-		}
-	}
 }
 
 func TestRawAndExplainAllocateNothing(t *testing.T) {
