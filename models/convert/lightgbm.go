@@ -290,6 +290,9 @@ func (l *lightgbm) readSplits(s section, line int, nodes []tree.Node) ([]tree.No
 	for i := range splits {
 		n, f := &nodes[i], &l.features[features[i]]
 		t, missing, defaultLeft := thresholds[i], decisions[i]>>missingShift, decisions[i]&defaultLeftBit != 0
+		if math.IsInf(t, 1) { // missing against all numbers
+			t = math.MaxFloat64
+		}
 		switch {
 		case decisions[i] < 0 || missing > missingNaN:
 			return nil, s.fault("decision_type", "%d of split %d is unknown", decisions[i], i)

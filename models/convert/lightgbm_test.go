@@ -2,6 +2,7 @@ package convert
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"os"
 	"slices"
@@ -166,5 +167,55 @@ func TestDecisions(t *testing.T) {
 	}
 	if m.Ensemble.Trees() != 72 || exceptions != 4*3 {
 		t.Errorf("%d trees, %d exceptions", m.Ensemble.Trees(), exceptions)
+	}
+}
+
+// LightGBM writes a split of missing against all numbers as the threshold inf.
+func TestMissingAgainstAllNumbers(t *testing.T) {
+	const text = `tree
+version=v4
+num_class=1
+num_tree_per_iteration=1
+label_index=0
+max_feature_idx=0
+objective=binary sigmoid:1
+feature_names=x
+feature_infos=[0:9]
+tree_sizes=300
+
+Tree=0
+num_leaves=2
+num_cat=0
+split_feature=0
+split_gain=1
+threshold=inf
+decision_type=8
+left_child=-1
+right_child=-2
+leaf_value=0.25 -0.5
+leaf_weight=1 1
+leaf_count=30 20
+internal_value=0
+internal_weight=0
+internal_count=50
+is_linear=0
+shrinkage=1
+
+end of trees
+`
+	m, err := ReadLightGBM(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for x, want := range map[float64]float64{-math.MaxFloat64: 0.25, 0: 0.25, math.MaxFloat64: 0.25} {
+		if got := m.Ensemble.Raw([]float64{x}); got != want {
+			t.Errorf("%v scores %v, want %v", x, got, want)
+		}
+	}
+	if got := m.Ensemble.Raw([]float64{math.NaN()}); got != -0.5 {
+		t.Errorf("missing scores %v, want -0.5", got)
+	}
+	if _, err := ReadLightGBM(strings.NewReader(strings.Replace(text, "=inf", "=-inf", 1))); !errors.Is(err, ErrFormat) {
+		t.Errorf("a threshold of -inf: %v", err)
 	}
 }
