@@ -8,6 +8,7 @@ import (
 
 	"propensity/datasets"
 	"propensity/features"
+	"propensity/models/tree"
 )
 
 // Answers are what Score says of the rows of a table, column by column; the
@@ -301,9 +302,7 @@ func (s *Scorer) fillReasons(a *Answers, w *tableScratch, columns []*datasets.Co
 // explainAll is Explain of every row of encoded columns, the same bits as row by
 // row: phi holds the parts of one row after those of another.
 func explainAll(m Model, phi []float64, columns [][]float64) {
-	if t, ok := m.(interface {
-		ExplainAll(phi []float64, columns [][]float64) float64
-	}); ok {
+	if t, ok := m.(*tree.Ensemble); ok {
 		t.ExplainAll(phi, columns)
 		return
 	}
