@@ -62,11 +62,11 @@ type Options struct {
 // and a low rate, for as many rounds as validation supports.
 func Defaults() Options {
 	return Options{
-		Trees: 2000, Leaves: 16, Rate: 0.04, L2: 20,
-		MinRows: 20, MinGain: 12, MinHessian: 1e-3,
-		Bins: 255, ColumnShare: 0.7, RowShare: 0.8, RowsMax: 250_000,
+		Trees: 2000, Leaves: 16, Rate: 0.04, L2: 1,
+		MinRows: 20, MinGain: 0, MinHessian: 1e-3,
+		Bins: 255, ColumnShare: 0.4, RowShare: 0.8, RowsMax: 250_000,
 		CategoryOneHot: 4, CategoryMax: 32, CategoryRows: 20, CategorySmooth: 20, CategoryL2: 1,
-		CategoryRates: 8, CategoryPrior: 10, CategoryFolds: 5, CategoryBins: 32,
+		CategoryRates: 30, CategoryPrior: 10, CategoryFolds: 5, CategoryBins: 32,
 		Patience: 50, Seed: 1,
 	}
 }
