@@ -121,6 +121,13 @@ func SplitGroup(keys []uint64, label []float64, share float64) (s Split, bound u
 		}
 		accounts += n
 	}
+	rows := 0
+	for _, k := range a.of {
+		if tested[k] {
+			rows++
+		}
+	}
+	s.Test, s.Train = make([]int, 0, rows), make([]int, 0, len(keys)-rows)
 	for i, k := range a.of {
 		if tested[k] {
 			s.Test = append(s.Test, i)

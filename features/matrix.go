@@ -30,6 +30,9 @@ type Matrix struct {
 	Load func(dst []float64, j int, rows []int) error
 	// Index is the row of Load's source of every row of the matrix.
 	Index []int
+	// Apart says that Load reads a whole column for each call, however few the
+	// rows: long blocks are to be asked for.
+	Apart bool
 }
 
 // Rows is the number of rows.
@@ -60,7 +63,7 @@ func (m *Matrix) Dense() (Matrix, error) {
 	if m.Columns != nil {
 		return out, nil
 	}
-	out.Columns, out.Load, out.Index = make([][]float64, len(m.Features)), nil, nil
+	out.Columns, out.Load, out.Index, out.Apart = make([][]float64, len(m.Features)), nil, nil, false
 	for j := range out.Columns {
 		var err error
 		if out.Columns[j], err = m.Column(nil, j); err != nil {
@@ -80,7 +83,7 @@ func (m *Matrix) Row(dst []float64, i int) {
 
 // Take is the matrix of the given rows, in the given order. Nothing is read.
 func (m *Matrix) Take(rows []int) Matrix {
-	out := Matrix{Features: m.Features, Load: m.Load, Index: datasets.Take(m.Index, rows)}
+	out := Matrix{Features: m.Features, Load: m.Load, Index: datasets.Take(m.Index, rows), Apart: m.Apart}
 	if m.Columns != nil {
 		out.Columns = make([][]float64, len(m.Columns))
 	}
@@ -93,7 +96,7 @@ func (m *Matrix) Take(rows []int) Matrix {
 
 // Select is the matrix of the given features, in the given order; columns are shared.
 func (m *Matrix) Select(features []int) Matrix {
-	out := Matrix{Label: m.Label, Group: m.Group, Index: m.Index}
+	out := Matrix{Label: m.Label, Group: m.Group, Index: m.Index, Apart: m.Apart}
 	for _, j := range features {
 		out.Features = append(out.Features, m.Features[j])
 		if m.Columns != nil {

@@ -59,7 +59,7 @@ func (p *prepared) place(i int) int {
 // encoded before it is asked for.
 func (p *prepared) encodeRows(encoder *features.Encoder, rows []int) features.Matrix {
 	v := &view{prepared: p, encoder: encoder, parts: make([]part, len(encoder.Columns)), once: make([]sync.Once, len(encoder.Columns))}
-	return features.Matrix{Features: encoder.Features(), Label: datasets.Take(p.label, rows), Group: datasets.Take(p.group, rows), Load: v.load, Index: rows}
+	return features.Matrix{Features: encoder.Features(), Label: datasets.Take(p.label, rows), Group: datasets.Take(p.group, rows), Load: v.load, Index: rows, Apart: !p.held()}
 }
 
 // view encodes columns of the table on demand.
@@ -141,15 +141,21 @@ func (v *view) encode(c *part, dst []float64, j int, rows []int) error {
 	return err
 }
 
-// scoreCells is how many encoded cells are held at once when rows are scored: 32
-// MB. Of a table that is not in memory every column is read for each block.
-const scoreCells = 1 << 22
+// scoreCells is how many encoded cells are held at once when rows are scored: 8
+// MB, or 64 MB of a table whose every column is read again for each block.
+const (
+	scoreCells      = 1 << 20
+	scoreCellsApart = 1 << 23
+)
 
 // rawOf gives the log-odds of every row of a matrix, encoding a block of rows at
 // a time.
 func rawOf(model models.Model, m *features.Matrix) ([]float64, error) {
 	raw := make([]float64, m.Rows())
 	step := max(1, scoreCells/max(1, len(m.Features)))
+	if m.Apart {
+		step = max(1, scoreCellsApart/max(1, len(m.Features)))
+	}
 	columns := make([][]float64, len(m.Features))
 	for first := 0; first < m.Rows(); first += step {
 		end := min(first+step, m.Rows())

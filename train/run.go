@@ -75,6 +75,9 @@ func RunColumns(ctx context.Context, t Columns, s Spec, champion *Champion, prog
 	r.note(p.notes...)
 	r.note(cut.Note, note)
 	progress("prepare", 1, 1)
+	if champion == nil {
+		p.keys = nil // from here on they only tell what a champion never saw
+	}
 	r.judging = p.encodeRows(e.encoder, cut.Test)
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -134,7 +137,11 @@ func (r *run) candidates(ctx context.Context, test []int) (*judged, error) {
 		if !slices.Contains(r.Learners, name) {
 			continue
 		}
-		f, err := fitLearner(ctx, name, r.encoded, r.folds, r.Spec, func(done, total int) { r.progress(name, done, total) })
+		f, err := fitLearner(ctx, name, r.encoded, r.folds, r.Spec, func(done, total int) {
+			if done < total { // the stage ends when the learner is judged
+				r.progress(name, done, total)
+			}
+		})
 		if err != nil {
 			return nil, err
 		}

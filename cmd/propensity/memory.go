@@ -12,12 +12,18 @@ import (
 	"propensity/datasets"
 )
 
-// frugal keeps garbage from adding much to a large table until undo is called:
-// columns are few and hold no pointers, so that collecting often costs little.
-func frugal() (undo func()) {
-	percent := debug.SetGCPercent(10)
+// frugal keeps garbage from adding much to a table of so many cells until undo is
+// called. Columns are few and hold no pointers, so that collecting often costs
+// little; small tables are left alone.
+func frugal(cells int) (undo func()) {
+	const garbage = 16 << 20
+	percent := debug.SetGCPercent(100)
+	debug.SetGCPercent(max(5, min(percent, int(100*garbage/max(1, int64(cells)*cellBytes)))))
 	return func() { debug.SetGCPercent(percent) }
 }
+
+// cellBytes is what a cell of a table takes in memory, at most.
+const cellBytes = 8
 
 // apart opens a Parquet table that is larger than the limit to be read by columns;
 // nil if it is to be read whole.
@@ -39,8 +45,7 @@ func apart(in source, o datasets.ReadOptions) (*datasets.Columns, error) {
 	if err != nil {
 		return nil, err
 	}
-	const cell = 8
-	if int64(columns.Rows())*int64(len(columns.Names()))*cell > in.memory {
+	if int64(columns.Rows())*int64(len(columns.Names()))*cellBytes > in.memory {
 		return columns, nil
 	}
 	return nil, columns.Close()

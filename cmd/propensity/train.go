@@ -292,7 +292,6 @@ func (a *app) learn(ctx context.Context, in source, tick train.Progress) (*train
 	if err != nil {
 		return nil, err
 	}
-	defer frugal()()
 	o := datasets.ReadOptions{Kinds: in.spec.ReadKinds(), Missing: in.missing}
 	columns, err := apart(in, o)
 	if err != nil {
@@ -301,6 +300,7 @@ func (a *app) learn(ctx context.Context, in source, tick train.Progress) (*train
 	var r *train.Result
 	if columns != nil {
 		a.say("note: %s is larger in memory than --memory: it is learnt from column by column", in.data)
+		defer frugal(columns.Rows() * len(columns.Names()))()
 		r, err = train.RunColumns(ctx, columns, in.spec, champion, tick)
 		err = errors.Join(err, columns.Close())
 	} else {
@@ -309,9 +309,13 @@ func (a *app) learn(ctx context.Context, in source, tick train.Progress) (*train
 		if table, err = a.read(ctx, in.data, o); err != nil {
 			return nil, err
 		}
+		if in.data != "-" {
+			tick("read", 1, 1)
+		}
 		for _, note := range table.Notes {
 			a.say("note: %s", note)
 		}
+		defer frugal(table.Rows() * len(table.Columns))()
 		r, err = train.Run(ctx, table, in.spec, champion, tick)
 	}
 	if err != nil {
