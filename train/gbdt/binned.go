@@ -37,6 +37,10 @@ func newBinned(ctx context.Context, o *Options, matrices ...*features.Matrix) (*
 		if err := checkShape(first, m); err != nil {
 			return nil, err
 		}
+		if len(matrices) == 1 {
+			b.label, b.group = m.Label, m.Group
+			continue
+		}
 		b.label = append(b.label, m.Label...)
 		b.group = append(b.group, m.Group...)
 	}

@@ -140,6 +140,7 @@ func Fit(ctx context.Context, train, valid *features.Matrix, o Options, progress
 	if err != nil {
 		return nil, err
 	}
+	rows.codes, rows.group = nil, nil // the booster has its rates: of many rows, these take memory
 	result := &Result{Best: o.Trees}
 	lowest := math.Inf(1)
 	for round := range o.Trees {
