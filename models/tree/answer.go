@@ -12,10 +12,11 @@ type masks [1 << 16]uint64
 // below is the number of thresholds below v, none for NaN. The steps of the
 // binary search do not branch on their outcome.
 func (n *number) below(v float64) int {
-	if n.half > 0 {
+	if n.aligned != nil {
 		at := uint8(0)
-		for half := n.half; half > 0; half >>= 1 {
-			at += half & -uint8(bit(n.aligned[at+half-1] < v))
+		for s := n.top; s >= 0; s-- {
+			half := uint8(1) << (s & 7)
+			at |= uint8(bit(n.aligned[at|half] < v)) << (s & 7)
 		}
 		return int(at)
 	}
@@ -28,27 +29,26 @@ func (n *number) below(v float64) int {
 	return at + bit(n.threshold[at] < v)
 }
 
-// below64 is below of up to 64 values, four at a time.
+// below64 is below of up to 64 values, one step of all after the other.
 func (n *number) below64(at *[64]uint16, values []float64) {
-	k := 0
-	if n.half > 0 {
-		t := n.aligned
-		for ; k+4 <= len(values); k += 4 {
-			v := (*[4]float64)(values[k:])
-			v0, v1, v2, v3 := v[0], v[1], v[2], v[3]
-			a, b, c, d := uint8(0), uint8(0), uint8(0), uint8(0)
-			for half := n.half; half > 0; half >>= 1 {
-				a += half & -uint8(bit(t[a+half-1] < v0))
-				b += half & -uint8(bit(t[b+half-1] < v1))
-				c += half & -uint8(bit(t[c+half-1] < v2))
-				d += half & -uint8(bit(t[d+half-1] < v3))
-			}
-			to := (*[4]uint16)(at[k:])
-			to[0], to[1], to[2], to[3] = uint16(a), uint16(b), uint16(c), uint16(d)
+	t := n.aligned
+	if t == nil {
+		for k, v := range values {
+			at[k&63] = uint16(n.below(v))
 		}
+		return
 	}
-	for ; k < len(values); k++ {
-		at[k] = uint16(n.below(values[k]))
+	values = values[:min(len(values), 64)]
+	first, shift := t[1<<(n.top&7)], n.top&7
+	for k, v := range values {
+		at[k] = uint16(bit(first < v) << shift)
+	}
+	for s := n.top - 1; s >= 0; s-- {
+		half, shift := uint8(1)<<(s&7), s&7
+		for k, v := range values {
+			a := at[k]
+			at[k] = a | uint16(bit(t[uint8(a)|half] < v)<<shift)
+		}
 	}
 }
 
@@ -129,10 +129,7 @@ func transpose(w *[64]uint64) {
 	mask := uint64(1<<32 - 1)
 	for half := 32; half > 0; half >>= 1 {
 		for i := 0; i < 64; i = (i + half + 1) &^ half {
-			low, high := &w[i&63], &w[(i+half)&63]
-			swap := (*low>>half ^ *high) & mask
-			*low ^= swap << half
-			*high ^= swap
+			swap(&w[i&63], &w[(i+half)&63], half, mask)
 		}
 		mask ^= mask << (half >> 1)
 	}

@@ -21,8 +21,9 @@ func TestBelowCountsThresholds(t *testing.T) {
 		p.align()
 		n = p.numbers[1]
 		values := make([]float64, draw(65))
+		random := fromSeed(uint64(draw(1 << 20)))
 		for k := range values {
-			values[k] = [...]float64{math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1), float64(draw(60)-30) / 8}[min(draw(12), 4)]
+			values[k] = [...]float64{math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1), float64(random(60)-30) / 8}[min(random(12), 4)]
 		}
 		var at [64]uint16
 		n.below64(&at, values)
@@ -83,6 +84,7 @@ func TestAnswersAgainstSlowTwin(t *testing.T) {
 			rows[i] = randomRow(draw, levels)
 		}
 		w := e.worker()
+		w.masks = new(masks)
 		for k := range w.masks {
 			w.masks[k] = ^uint64(0) // what is left from others
 		}

@@ -135,7 +135,7 @@ func BenchmarkAnswer(b *testing.B) {
 
 func BenchmarkAnswer64(b *testing.B) {
 	e, rows := grown(b, 200, 31)
-	p, w := &e.cut()[0], e.worker()
+	p, w := &e.cut()[0], &work{masks: new(masks)}
 	columns := columnsOf(rows, e.Features())
 	i := 0
 	for b.Loop() {

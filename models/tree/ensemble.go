@@ -92,7 +92,7 @@ const (
 // the very bits that Raw gives row by row. The rows are shared out among as many
 // goroutines as there are CPUs to use.
 func (e *Ensemble) RawAll(dst []float64, columns [][]float64) {
-	columns = columns[:len(e.levels)]
+	columns = e.whole(columns, len(dst))
 	parts := e.cut()
 	inBlocks(len(dst), batch, func(start, rows int) {
 		w := e.worker()
@@ -112,6 +112,9 @@ func (e *Ensemble) RawAll(dst []float64, columns [][]float64) {
 		for i := range parts {
 			p := &parts[i]
 			if p.slice != nil {
+				if w.masks == nil {
+					w.masks = new(masks)
+				}
 				p.answer64(w.masks, columns, start, rows)
 				p.slice.add(&sums, w.masks)
 				continue

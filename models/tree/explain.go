@@ -28,7 +28,7 @@ package tree
 // its new factor takes the place of the old one. Most of it is done before any
 // row comes and looked up, see explainer; the rest is summed as the trees stand.
 //
-// The first call makes the tables: some 50 ns a float64 of them, at most 32 MiB.
+// The first call makes the tables, at most 32 MiB in some 20 ns a value.
 func (e *Ensemble) Explain(phi, x []float64) (base float64) {
 	x, phi = x[:len(e.levels)], phi[:len(e.levels)]
 	known := e.explainer()
@@ -38,7 +38,7 @@ func (e *Ensemble) Explain(phi, x []float64) (base float64) {
 		p := &known.parts[i]
 		p.answer(w.answers(), x)
 		for k := range p.groups {
-			p.groups[k].add(phi, w.answers(), w.patterns)
+			p.groups[k].add(phi, w.answers(), w)
 		}
 	}
 	known.walk(w, phi, x)
@@ -55,7 +55,7 @@ func (e *Ensemble) ExplainAll(phi []float64, columns [][]float64) (base float64)
 	if width == 0 {
 		return e.mean
 	}
-	columns = columns[:width]
+	columns = e.whole(columns, len(phi)/width)
 	known := e.explainer()
 	inBlocks(len(phi)/width, known.rows, func(start, rows int) {
 		w := e.worker()
@@ -71,7 +71,7 @@ func (e *Ensemble) ExplainAll(phi []float64, columns [][]float64) (base float64)
 			}
 			for g := range p.groups { // a group's values stay near while all rows pass
 				for i := range rows {
-					p.groups[g].add(row(i), a(i), w.patterns)
+					p.groups[g].add(row(i), a(i), w)
 				}
 			}
 		}

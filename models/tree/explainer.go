@@ -58,7 +58,11 @@ func step(condition uint16, from, yes int, bit int32) uint64 {
 }
 
 // add adds to phi what the group's pieces do.
-func (g *group) add(phi []float64, a *answers, s *patterns) {
+func (g *group) add(phi []float64, a *answers, w *work) {
+	if w.patterns == nil {
+		w.patterns = new(patterns)
+	}
+	s := w.patterns
 	clear(s[:g.slots])
 	for _, t := range g.steps {
 		yes := uint16(a[uint16(t)])

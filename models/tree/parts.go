@@ -18,8 +18,8 @@ const (
 	maxCategoryWords = 1 << 22
 
 	// quickFeatures is how many features a row may have to answer conditions of,
-	// for each tree, before walking node by node is quicker. Answers take about
-	// 20 ns a feature and save about 60 ns a tree.
+	// for each tree, before walking node by node is quicker. Answers take
+	// some 16 ns a feature and save up to 75 ns a tree.
 	quickFeatures = 2
 )
 
@@ -51,10 +51,10 @@ type number struct {
 	from      int       // the number of the first condition
 	threshold []float64 // in ascending order
 	missing   []uint8   // what NaN answers
-	// aligned are the thresholds, filled up with infinity to one less than
-	// 2 x half; half is 0 for more than 255 of them.
-	half    uint8
+	// aligned are the thresholds from place 1 on, filled up with infinity to a
+	// power of two, 2 << top; nil for more than 255 of them.
 	aligned *[256]float64
+	top     int
 }
 
 // category is the conditions of a categorical feature. Bit k of the words of a
@@ -186,17 +186,17 @@ func (p *part) align() {
 		if len(n.threshold) > 255 {
 			continue
 		}
-		n.half = 1 << (bits.Len(uint(len(n.threshold))) - 1)
-		all = append(all, n.threshold...)
-		for range 2*int(n.half) - 1 - len(n.threshold) {
+		n.top = bits.Len(uint(len(n.threshold))) - 1
+		all = append(append(all, 0), n.threshold...)
+		for range 2<<n.top - 1 - len(n.threshold) {
 			all = append(all, math.Inf(1))
 		}
 	}
 	all = append(all, make([]float64, 256)...)
 	for i := range p.numbers {
-		if n := &p.numbers[i]; n.half > 0 {
+		if n := &p.numbers[i]; len(n.threshold) <= 255 {
 			n.aligned = (*[256]float64)(all)
-			all = all[2*int(n.half)-1:]
+			all = all[2<<n.top:]
 		}
 	}
 }

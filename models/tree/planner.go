@@ -22,9 +22,9 @@ func usual() limits {
 
 const (
 	// groupFloats is how many values a group has, at least, but for the last.
-	groupFloats = 1 << 16
+	groupFloats = 1 << 17
 	// answerBytes is how much the answers of the rows taken together may take.
-	answerBytes = 1 << 17
+	answerBytes = 1 << 19
 
 	// Costs, in those of adding one value of a line (about 1 ns): of any piece, of
 	// a leaf to integrate beside its values, which come from afar, and of a leaf
@@ -115,7 +115,7 @@ func (e *Ensemble) newExplainer(l limits) *explainer {
 		}
 		b.limits.unitFloats /= 2
 	}
-	x := &explainer{e: e, tabled: make([]bool, len(e.nodes)), rows: 256}
+	x := &explainer{e: e, tabled: make([]bool, len(e.nodes)), rows: 512}
 	rest := l.floats
 	for i := range parts {
 		p := explainedPart{part: &parts[i]}

@@ -10,24 +10,20 @@ type slice struct {
 	splits []uint32 // the number of the condition and, above, that of the leaf it splits
 	trees  []slicedTree
 	values []float64 // of the leaves, tree by tree, and room for maxPartLeaves more
-	spread [256]uint64
 }
 
 type slicedTree struct {
-	splits int
-	planes int // of bits that number its leaves
+	splits  int
+	octaves int // the bits that number its leaves, but for the lowest three
 }
 
 func newSlice(e *Ensemble, p *part) *slice {
 	s := &slice{}
-	for b := range s.spread {
-		s.spread[b] = spread(uint8(b))
-	}
 	offset, _ := e.span(p.first)
 	for i := p.first; i < p.end; i++ {
 		first, end := e.span(i)
 		splits := (end - first) / 2
-		s.trees = append(s.trees, slicedTree{splits: splits, planes: bits.Len(uint(splits))})
+		s.trees = append(s.trees, slicedTree{splits: splits, octaves: bits.Len(uint(splits) >> 3)})
 		leaf := make([]uint8, end-first) // of which the node is a split, or which it is
 		value := make([]float64, splits+1)
 		made := uint8(0)
@@ -60,35 +56,70 @@ func (s *slice) add(sums *[64]float64, m *masks) {
 			reach[uint8(k+1)] = yes
 		}
 		splits = splits[t.splits:]
-		clear(reach[t.splits+1 : 1<<t.planes])
+		clear(reach[t.splits+1 : 8<<t.octaves])
 
-		// The number of a row's leaf, from the highest bit down: the rows of the
-		// upper half of the leaves have it; then the halves are laid together.
-		var leaf [8]uint64 // of eight rows each, a byte a row
-		for plane := t.planes - 1; plane >= 0; plane-- {
-			half := 1 << plane
-			low, high := reach[:half], reach[half:2*half]
+		// The bits of the numbers of the rows' leaves, from the highest down: the
+		// rows of the upper half of the leaves have it; then the halves are laid
+		// together, and the last eight at once.
+		var plane [8]uint64
+		for k := t.octaves; k > 0; k-- {
 			set := uint64(0)
-			for k, r := range high {
-				set |= r
-				low[k] |= r
+			for low, high := 0, 4<<k; low < 4<<k; low, high = low+8, high+8 {
+				set |= fold((*[8]uint64)(reach[low:]), (*[8]uint64)(reach[high:]))
 			}
-			for g := range leaf {
-				leaf[g] |= s.spread[uint8(set>>(8*g))] << plane
-			}
+			plane[(k+2)&7] = set
 		}
+		b, c, d := reach[1]|reach[5], reach[2]|reach[6], reach[3]|reach[7]
+		plane[2] = reach[4] | reach[5] | reach[6] | reach[7]
+		plane[1] = c | d
+		plane[0] = b | d
+		transpose8(&plane)
 		value := (*[maxPartLeaves]float64)(values)
-		for g, l := range leaf {
-			sum := (*[8]float64)(sums[8*g:])
+		for k, l := range plane { // byte g is the leaf of row 8g + k
+			sum := (*[57]float64)(sums[k:])
 			sum[0] += value[uint8(l)]
-			sum[1] += value[uint8(l>>8)]
-			sum[2] += value[uint8(l>>16)]
-			sum[3] += value[uint8(l>>24)]
-			sum[4] += value[uint8(l>>32)]
-			sum[5] += value[uint8(l>>40)]
-			sum[6] += value[uint8(l>>48)]
-			sum[7] += value[uint8(l>>56)]
+			sum[8] += value[uint8(l>>8)]
+			sum[16] += value[uint8(l>>16)]
+			sum[24] += value[uint8(l>>24)]
+			sum[32] += value[uint8(l>>32)]
+			sum[40] += value[uint8(l>>40)]
+			sum[48] += value[uint8(l>>48)]
+			sum[56] += value[uint8(l>>56)]
 		}
 		values = values[t.splits+1:]
 	}
+}
+
+// fold lays eight words over eight others and gives all that is in them.
+func fold(low, high *[8]uint64) uint64 {
+	low[0] |= high[0]
+	low[1] |= high[1]
+	low[2] |= high[2]
+	low[3] |= high[3]
+	low[4] |= high[4]
+	low[5] |= high[5]
+	low[6] |= high[6]
+	low[7] |= high[7]
+	return high[0] | high[1] | high[2] | high[3] | high[4] | high[5] | high[6] | high[7]
+}
+
+// transpose8 makes bit k of byte g of word i bit i of byte g of word k.
+func transpose8(w *[8]uint64) {
+	swap(&w[0], &w[4], 4, 0x0f0f0f0f0f0f0f0f)
+	swap(&w[1], &w[5], 4, 0x0f0f0f0f0f0f0f0f)
+	swap(&w[2], &w[6], 4, 0x0f0f0f0f0f0f0f0f)
+	swap(&w[3], &w[7], 4, 0x0f0f0f0f0f0f0f0f)
+	for i := 0; i < 8; i += 4 {
+		swap(&w[i], &w[i+2], 2, 0x3333333333333333)
+		swap(&w[i+1], &w[i+3], 2, 0x3333333333333333)
+		swap(&w[i], &w[i+1], 1, 0x5555555555555555)
+		swap(&w[i+2], &w[i+3], 1, 0x5555555555555555)
+	}
+}
+
+// swap changes the bits of low under the mask, shifted, for those of high under it.
+func swap(low, high *uint64, shift int, mask uint64) {
+	x := (*low>>shift ^ *high) & mask
+	*low ^= x << shift
+	*high ^= x
 }

@@ -7,11 +7,12 @@ import (
 	"sync/atomic"
 )
 
-// work is what one goroutine scores and explains with.
+// work is what one goroutine scores and explains with; all but asked is made
+// when it is first needed.
 type work struct {
 	asked    []uint8 // the answers of one row or more, and room for one more
-	masks    *masks
 	steps    steps
+	masks    *masks
 	patterns *patterns
 	walker   *walker
 	rows     []float64
@@ -21,7 +22,7 @@ func (e *Ensemble) worker() *work {
 	if w, ok := e.pool.Get().(*work); ok {
 		return w
 	}
-	return &work{asked: make([]uint8, len(answers{})), masks: new(masks), patterns: new(patterns)}
+	return &work{asked: make([]uint8, len(answers{}))}
 }
 
 // answers is the place of a single row's.
@@ -46,6 +47,16 @@ func (w *work) rowsOf(columns [][]float64, start, rows int) func(i int) []float6
 		}
 	}
 	return func(i int) []float64 { return w.rows[i*width : (i+1)*width] }
+}
+
+// whole gives the columns of an ensemble's features, all with so many rows. It
+// panics otherwise, in the caller's goroutine.
+func (e *Ensemble) whole(columns [][]float64, rows int) [][]float64 {
+	columns = columns[:len(e.levels)]
+	for _, column := range columns {
+		_ = column[:rows]
+	}
+	return columns
 }
 
 // inBlocks calls do for all rows, a block at a time, on as many goroutines as
