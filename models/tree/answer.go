@@ -96,24 +96,27 @@ func (p *part) answer64(m *masks, columns [][]float64, start, rows int) {
 			transpose(block)
 		}
 	}
-	var at [64]uint16
 	for i := range p.numbers {
 		n := &p.numbers[i]
-		column := columns[n.feature][start : start+rows]
-		n.below64(&at, column)
-		piece := m[n.from : n.from+len(n.threshold)+1] // the last: above all thresholds
-		clear(piece)
-		missing := uint64(0)
-		for k, v := range column {
-			piece[at[k&63]] |= 1 << (k & 63)
-			missing |= uint64(bit(v != v)) << (k & 63)
-		}
-		piece[0] &^= missing
-		yes := uint64(0)
-		for k, side := range n.missing {
-			yes |= piece[k]
-			piece[k] = yes | missing&-uint64(side)
-		}
+		n.answer64(m[n.from:n.from+len(n.threshold)+1], columns[n.feature][start:start+rows])
+	}
+}
+
+// answer64 fills in the answers of a feature's conditions and one word more.
+func (n *number) answer64(m []uint64, values []float64) {
+	var at [64]uint16
+	n.below64(&at, values)
+	clear(m)
+	missing := uint64(0) // below no threshold, like the least values
+	for k, v := range values {
+		m[at[k&63]] |= 1 << (k & 63)
+		missing |= uint64(bit(v != v)) << (k & 63)
+	}
+	m[0] &^= missing
+	yes := uint64(0)
+	for k, side := range n.missing {
+		yes |= m[k]
+		m[k] = yes | missing&-uint64(side)
 	}
 }
 

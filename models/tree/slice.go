@@ -46,47 +46,61 @@ func newSlice(e *Ensemble, p *part) *slice {
 // add adds the leaves that 64 rows reach to their sums, tree by tree.
 func (s *slice) add(sums *[64]float64, m *masks) {
 	splits, values := s.splits, s.values
-	var reach [maxPartLeaves]uint64
-	for _, t := range s.trees {
-		reach[0] = ^uint64(0)
-		for k, split := range splits[:t.splits] {
-			from := &reach[uint8(split>>16)]
-			yes := *from & m[uint16(split)]
-			*from ^= yes
-			reach[uint8(k+1)] = yes
-		}
-		splits = splits[t.splits:]
+	var reach reach
+	for i := range s.trees {
+		t := &s.trees[i]
+		reach.split(splits[:t.splits], m)
 		clear(reach[t.splits+1 : 8<<t.octaves])
+		reach.add(sums, t.octaves, (*[maxPartLeaves]float64)(values))
+		splits, values = splits[t.splits:], values[t.splits+1:]
+	}
+}
 
-		// The bits of the numbers of the rows' leaves, from the highest down: the
-		// rows of the upper half of the leaves have it; then the halves are laid
-		// together, and the last eight at once.
-		var plane [8]uint64
-		for k := t.octaves; k > 0; k-- {
-			set := uint64(0)
-			for low, high := 0, 4<<k; low < 4<<k; low, high = low+8, high+8 {
-				set |= fold((*[8]uint64)(reach[low:]), (*[8]uint64)(reach[high:]))
-			}
-			plane[(k+2)&7] = set
+// reach is which of 64 rows reach each leaf of a tree. Its methods are not inlined:
+// together their variables are more than there are registers.
+type reach [maxPartLeaves]uint64
+
+//go:noinline
+func (r *reach) split(splits []uint32, m *masks) {
+	r[0] = ^uint64(0)
+	for k, split := range splits {
+		from := &r[uint8(split>>16)]
+		yes := *from & m[uint16(split)]
+		*from ^= yes
+		r[uint8(k+1)] = yes
+	}
+}
+
+// add adds the value of the leaf that each row reaches to its sum.
+//
+//go:noinline
+func (r *reach) add(sums *[64]float64, octaves int, value *[maxPartLeaves]float64) {
+	// The bits of the numbers of the rows' leaves, from the highest down: the
+	// rows of the upper half of the leaves have it; then the halves are laid
+	// together, and the last eight at once.
+	var plane [8]uint64
+	for k := octaves; k > 0; k-- {
+		set := uint64(0)
+		for low, high := 0, 4<<k; low < 4<<k; low, high = low+8, high+8 {
+			set |= fold((*[8]uint64)(r[low:]), (*[8]uint64)(r[high:]))
 		}
-		b, c, d := reach[1]|reach[5], reach[2]|reach[6], reach[3]|reach[7]
-		plane[2] = reach[4] | reach[5] | reach[6] | reach[7]
-		plane[1] = c | d
-		plane[0] = b | d
-		transpose8(&plane)
-		value := (*[maxPartLeaves]float64)(values)
-		for k, l := range plane { // byte g is the leaf of row 8g + k
-			sum := (*[57]float64)(sums[k:])
-			sum[0] += value[uint8(l)]
-			sum[8] += value[uint8(l>>8)]
-			sum[16] += value[uint8(l>>16)]
-			sum[24] += value[uint8(l>>24)]
-			sum[32] += value[uint8(l>>32)]
-			sum[40] += value[uint8(l>>40)]
-			sum[48] += value[uint8(l>>48)]
-			sum[56] += value[uint8(l>>56)]
-		}
-		values = values[t.splits+1:]
+		plane[(k+2)&7] = set
+	}
+	b, c, d := r[1]|r[5], r[2]|r[6], r[3]|r[7]
+	plane[2] = r[4] | r[5] | r[6] | r[7]
+	plane[1] = c | d
+	plane[0] = b | d
+	transpose8(&plane)
+	for k, l := range &plane { // byte g is the leaf of row 8g + k
+		sum := (*[57]float64)(sums[k:])
+		sum[0] += value[uint8(l)]
+		sum[8] += value[uint8(l>>8)]
+		sum[16] += value[uint8(l>>16)]
+		sum[24] += value[uint8(l>>24)]
+		sum[32] += value[uint8(l>>32)]
+		sum[40] += value[uint8(l>>40)]
+		sum[48] += value[uint8(l>>48)]
+		sum[56] += value[uint8(l>>56)]
 	}
 }
 

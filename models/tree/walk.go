@@ -44,9 +44,23 @@ func (w *walk) add(sum float64, a *answers, s *steps) float64 {
 		s.at, s.left = make([]uint32, trees), make([]uint32, trees+1)
 	}
 	at, left := s.at[:trees], s.left[:trees+1]
-	nodes, values := w.nodes, w.values
-	n := 0
-	for i, k := range w.roots {
+	n := start(w.nodes, w.roots, a, at, left)
+	for n > 0 {
+		n = goOn(w.nodes, a, at, left, n)
+	}
+	for _, k := range at {
+		sum += w.values[k]
+	}
+	return sum
+}
+
+// start takes the first steps in all trees and lists those that it is not through,
+// in left. It is not inlined, to have the registers for itself.
+//
+//go:noinline
+func start(nodes, roots []uint32, a *answers, at, left []uint32) (n int) {
+	at = at[:len(roots)]
+	for i, k := range roots {
 		node := nodes[k]
 		k += node>>16 + uint32(a[uint16(node)])
 		node = nodes[k]
@@ -58,23 +72,23 @@ func (w *walk) add(sum float64, a *answers, s *steps) float64 {
 		at[i], left[n] = k, uint32(i)
 		n += bit(nodes[k] != 0)
 	}
-	for n > 0 {
-		todo := left[:n]
-		n = 0
-		for _, i := range todo {
-			k := at[i]
-			node := nodes[k]
-			k += node>>16 + uint32(a[uint16(node)])
-			node = nodes[k]
-			k += node>>16 + uint32(a[uint16(node)])
-			node = nodes[k]
-			k += node>>16 + uint32(a[uint16(node)])
-			at[i], left[n] = k, i
-			n += bit(nodes[k] != 0)
-		}
+	return n
+}
+
+// goOn takes more steps in the first n trees in left and lists the rest.
+//
+//go:noinline
+func goOn(nodes []uint32, a *answers, at, left []uint32, n int) (rest int) {
+	for _, i := range left[:n] {
+		k := at[i]
+		node := nodes[k]
+		k += node>>16 + uint32(a[uint16(node)])
+		node = nodes[k]
+		k += node>>16 + uint32(a[uint16(node)])
+		node = nodes[k]
+		k += node>>16 + uint32(a[uint16(node)])
+		at[i], left[rest] = k, i
+		rest += bit(nodes[k] != 0)
 	}
-	for _, k := range at {
-		sum += values[k]
-	}
-	return sum
+	return rest
 }
