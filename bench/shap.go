@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"propensity/models/tree"
@@ -64,9 +63,9 @@ func measureShap(model, path string, contributions []string) (measures, error) {
 		}
 	}
 	phi := make([]float64, width*len(rows))
-	explainAll(e, phi[:width*min(len(rows), 100)], columns, rows)
+	e.ExplainAll(phi[:width*min(len(rows), 100)], columns)
 	start := time.Now()
-	base := explainAll(e, phi, columns, rows)
+	base := e.ExplainAll(phi, columns)
 	seconds := time.Since(start).Seconds()
 	one := make([]float64, width)
 	f := latencies(rows[:min(len(rows), 1000)], 2, func(x []float64) { e.Explain(one, x) })
@@ -84,26 +83,4 @@ func measureShap(model, path string, contributions []string) (measures, error) {
 	}
 	f["differ"], err = farthest(got, want)
 	return f, err
-}
-
-// explainAll explains the first rows, as many as phi holds, on as many
-// goroutines as are measured: together where the ensemble can.
-func explainAll(e *tree.Ensemble, phi []float64, columns, rows [][]float64) (base float64) {
-	if together, ok := any(e).(interface {
-		ExplainAll(phi []float64, columns [][]float64) float64
-	}); ok {
-		return together.ExplainAll(phi, columns)
-	}
-	bases := make([]float64, threads)
-	var wg sync.WaitGroup
-	n := len(phi) / width
-	for k := range threads {
-		wg.Go(func() {
-			for i := k * n / threads; i < (k+1)*n/threads; i++ {
-				bases[k] = e.Explain(phi[i*width:(i+1)*width], rows[i])
-			}
-		})
-	}
-	wg.Wait()
-	return bases[threads-1]
 }
