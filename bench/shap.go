@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"propensity/models/tree"
 )
 
 // shapTables compares exact Shapley values, of many rows and of one.
