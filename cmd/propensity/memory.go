@@ -14,12 +14,18 @@ import (
 
 // frugal keeps garbage from adding much to a table of so many cells until undo is
 // called. Columns are few and hold no pointers, so that collecting often costs
-// little; small tables are left alone.
+// little; small tables are left alone. The limit makes what reading and preparing
+// let go return to the system at once.
 func frugal(cells int) (undo func()) {
 	const garbage = 16 << 20
+	table := max(1, int64(cells)*cellBytes)
 	percent := debug.SetGCPercent(100)
-	debug.SetGCPercent(max(5, min(percent, int(100*garbage/max(1, int64(cells)*cellBytes)))))
-	return func() { debug.SetGCPercent(percent) }
+	debug.SetGCPercent(max(5, min(percent, int(100*garbage/table))))
+	limit := debug.SetMemoryLimit(-1)
+	if table > garbage {
+		debug.SetMemoryLimit(min(limit, table+table/3+2*garbage))
+	}
+	return func() { debug.SetGCPercent(percent); debug.SetMemoryLimit(limit) }
 }
 
 // cellBytes is what a cell of a table takes in memory, at most.
