@@ -88,6 +88,9 @@ func settle(ctx context.Context, name string, m *features.Matrix, folds []datase
 
 // settleBoosting finds the number of trees, unless it was given by hand.
 func settleBoosting(ctx context.Context, m *features.Matrix, folds []datasets.Fold, s Spec, tick func(done, total int)) (out settled, err error) {
+	if s.Tune > 0 {
+		return tuneBoosting(ctx, m, folds, s, tick)
+	}
 	o := s.Boosting.options(s.Seed)
 	switch {
 	case s.Boosting.Trees > 0 && len(folds) == 1:
@@ -105,8 +108,12 @@ func settleBoosting(ctx context.Context, m *features.Matrix, folds []datasets.Fo
 		o, out.raw, err = gbdt.CrossFit(ctx, m, folds, o, tick)
 	}
 	out.Learner = Boosting{o, tick}
-	out.settings = map[string]float64{"trees": float64(o.Trees), "leaves": float64(o.Leaves), "rate": o.Rate}
+	out.settings = boostingSettings(&o)
 	return out, err
+}
+
+func boostingSettings(o *gbdt.Options) map[string]float64 {
+	return map[string]float64{"trees": float64(o.Trees), "leaves": float64(o.Leaves), "rate": o.Rate}
 }
 
 // outOfFold scores every row by a model that did not learn from it; only is the
@@ -129,14 +136,17 @@ func outOfFold(ctx context.Context, l Learner, m *features.Matrix, folds []datas
 	return raw, only, nil
 }
 
-// scoreFolds scores the rows that each fold tests by its model; NaN are the rows
-// that none tests.
+// scoreFolds scores the rows that each fold tests by its model, if it has one; NaN
+// are the others.
 func scoreFolds(m *features.Matrix, folds []datasets.Fold, by []models.Model) ([]float64, error) {
 	raw := make([]float64, m.Rows())
 	for i := range raw {
 		raw[i] = math.NaN()
 	}
 	for k, f := range folds {
+		if by[k] == nil {
+			continue
+		}
 		test := m.Take(f.Test)
 		scores, err := rawOf(by[k], &test)
 		if err != nil {

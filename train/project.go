@@ -44,6 +44,7 @@ type projectModel struct {
 	Holdout   float64                  `yaml:"holdout"`
 	Learners  []string                 `yaml:"learners"`
 	Boosting  BoostingSettings         `yaml:"boosting"`
+	Tune      int                      `yaml:"tune"`
 	Refit     bool                     `yaml:"refit"`
 	Bands     []float64                `yaml:"bands"`
 	Rebands   bool                     `yaml:"rebands"`
@@ -122,7 +123,7 @@ func parseModel(name, account string, n ast.Node) (ProjectModel, error) {
 	m := ProjectModel{Data: e.Data, Missing: e.Missing, Spec: Spec{
 		Name: name, ID: e.ID, Time: e.Time, Label: e.Label.Column, Positive: e.Label.Positive, Horizon: e.Label.Within,
 		Value: e.Value, Drop: e.Drop, Types: e.Types, Split: e.Split, Holdout: e.Holdout, Learners: e.Learners,
-		Boosting: e.Boosting, Refit: e.Refit, Bands: e.Bands, Rebands: e.Rebands, Surrogate: e.Surrogate,
+		Boosting: e.Boosting, Tune: e.Tune, Refit: e.Refit, Bands: e.Bands, Rebands: e.Rebands, Surrogate: e.Surrogate,
 	}}
 	err := m.Spec.Validate()
 	if m.Data == "" {

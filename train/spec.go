@@ -52,6 +52,8 @@ type Spec struct {
 	Learners []string `yaml:"learners,omitempty"`
 	// Boosting sets the learner boosting by hand.
 	Boosting BoostingSettings `yaml:"boosting,omitempty"`
+	// Tune is the number of settings of boosting to try; 0: its defaults.
+	Tune int `yaml:"tune,omitempty"`
 	// Refit fits the winner again on all rows, settings fixed, after it was judged.
 	Refit bool `yaml:"refit,omitempty"`
 	// Bands are the probabilities from which bands A, B, C ... start, falling; the
@@ -189,6 +191,15 @@ func (s Spec) Validate() error {
 	}
 	for _, f := range s.Boosting.faults() {
 		fault("%s", f)
+	}
+	if s.Tune < 0 || s.Tune > mostTrials {
+		fault("tune %d is not between 1 and %d trials", s.Tune, mostTrials)
+	}
+	if s.Tune != 0 && !slices.Contains(s.Learners, boosting) {
+		fault("tuning is for the learner boosting, which is not among %s: add it or do not tune", strings.Join(s.Learners, ", "))
+	}
+	if s.Tune != 0 && s.Boosting.Trees != 0 {
+		fault("tuning finds the number of trees by held-out rows: leave out either trees or tuning")
 	}
 	if s.Boosting != (BoostingSettings{}) && !slices.Contains(s.Learners, boosting) {
 		fault("trees, leaves and rate are of the learner boosting, which is not among %s: add it or leave them out", strings.Join(s.Learners, ", "))

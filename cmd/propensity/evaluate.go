@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,10 +23,11 @@ func (a *app) evaluateCommand() *cobra.Command {
 	var cv bool
 	var folds, schema, variant string
 	var data, learners []string
+	var tune int
 	c := &cobra.Command{
 		Use:   "evaluate --cv [FOLDER...]",
 		Short: "Judge the learners on tables by cross-validation",
-		Long: `Judge the learners at their default settings on one table, or on several folders
+		Long: `Judge the learners, at their default settings or tuned, on one table, or on several folders
 that each hold table.csv and schema.json. Settings and calibration of a fold come
 from its own training rows; the figures are the mean over the folds.`,
 		Example: `  propensity evaluate --cv --folds rule --schema schema.json --data table.csv
@@ -50,7 +52,7 @@ from its own training rows; the figures are the mean over the folds.`,
 			}
 			var all []crossValidated
 			for _, j := range jobs {
-				r, err := a.crossValidate(c, j.data, j.schema, variant, folds, learners)
+				r, err := a.crossValidate(c, j.data, j.schema, variant, folds, learners, tune)
 				if err != nil {
 					return fmt.Errorf("%s: %w", j.data, err)
 				}
@@ -72,10 +74,12 @@ from its own training rows; the figures are the mean over the folds.`,
 	f.StringVar(&schema, "schema", "", "`file` that describes the tables: label, positive, numeric, categorical, drop")
 	f.StringVar(&variant, "variant", "", "`name` of the schema's variant")
 	f.StringSliceVar(&learners, "learner", nil, "`learners` to judge: "+strings.Join(train.LearnerNames(), ", ")+" (default: logistic, boosting)")
+	f.IntVar(&tune, "tune", 0, "try so many settings of boosting in each fold (--tune alone: 8)")
+	f.Lookup("tune").NoOptDefVal = strconv.Itoa(train.Trials)
 	return c
 }
 
-func (a *app) crossValidate(c *cobra.Command, data, schema, variant, folds string, learners []string) (*crossValidated, error) {
+func (a *app) crossValidate(c *cobra.Command, data, schema, variant, folds string, learners []string, tune int) (*crossValidated, error) {
 	b, err := os.ReadFile(schema)
 	if err != nil {
 		return nil, err
@@ -90,7 +94,7 @@ func (a *app) crossValidate(c *cobra.Command, data, schema, variant, folds strin
 	if err != nil {
 		return nil, err
 	}
-	spec.Learners, spec.Seed = learners, a.seed
+	spec.Learners, spec.Seed, spec.Tune = learners, a.seed, tune
 	cut, err := train.FoldsFor(folds, table, spec)
 	if err != nil {
 		return nil, err

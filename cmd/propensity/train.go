@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -66,7 +67,7 @@ Exit code 3: the version was published, but a gate refused it the champion alias
 			if in.spec.Holdout == 0 { // in a spec, 0 is the default
 				return fmt.Errorf("%w: --holdout 0 leaves no row to judge by", errUsage)
 			}
-			if err := settingFlags(c, &in.spec.Boosting); err != nil {
+			if err := settingFlags(c, in.spec.Boosting, in.spec.Tune); err != nil {
 				return err
 			}
 			in.spec.Name, in.spec.Seed = names[0], a.seed
@@ -93,6 +94,8 @@ Exit code 3: the version was published, but a gate refused it the champion alias
 	f.IntVar(&in.spec.Boosting.Trees, "trees", 0, "fixed `number` of trees of boosting (default: as many as held-out rows support)")
 	f.IntVar(&in.spec.Boosting.Leaves, "leaves", 0, "most `leaves` of a tree of boosting (default: its own)")
 	f.Float64Var(&in.spec.Boosting.Rate, "rate", 0, "`share` of each tree's step that boosting takes, above 0, to 1 (default: its own)")
+	f.IntVar(&in.spec.Tune, "tune", 0, "try so many settings of boosting, chosen by training rows that are held out (--tune alone: 8)")
+	f.Lookup("tune").NoOptDefVal = strconv.Itoa(train.Trials)
 	f.StringVar(&memory, "memory", "", "`limit`, such as 512MB or 4GB, above which a Parquet table is learnt from column by column")
 	f.BoolVar(&in.spec.Refit, "refit", false, "publish the winner fitted again on all rows")
 	f.BoolVar(&in.spec.Surrogate, "surrogate", false, "add one small tree that imitates the winner to its card")
@@ -102,12 +105,12 @@ Exit code 3: the version was published, but a gate refused it the champion alias
 }
 
 // settingFlags refuses a 0 that was given: in a spec it is the default.
-func settingFlags(c *cobra.Command, b *train.BoostingSettings) error {
+func settingFlags(c *cobra.Command, b train.BoostingSettings, tune int) error {
 	var zero []string
 	for _, f := range []struct {
 		name string
 		zero bool
-	}{{"trees", b.Trees == 0}, {"leaves", b.Leaves == 0}, {"rate", b.Rate == 0}} {
+	}{{"trees", b.Trees == 0}, {"leaves", b.Leaves == 0}, {"rate", b.Rate == 0}, {"tune", tune == 0}} {
 		if f.zero && c.Flags().Changed(f.name) {
 			zero = append(zero, "--"+f.name)
 		}
@@ -121,7 +124,7 @@ func settingFlags(c *cobra.Command, b *train.BoostingSettings) error {
 // tableFlags refuses flags that only count with --data: they would be ignored.
 func tableFlags(c *cobra.Command) error {
 	var given []string
-	for _, name := range []string{"id", "label", "time", "horizon", "value", "drop", "types", "missing", "split", "holdout", "learner", "trees", "leaves", "rate", "refit", "surrogate", "rebands", "bands"} {
+	for _, name := range []string{"id", "label", "time", "horizon", "value", "drop", "types", "missing", "split", "holdout", "learner", "trees", "leaves", "rate", "tune", "refit", "surrogate", "rebands", "bands"} {
 		if c.Flags().Changed(name) {
 			given = append(given, "--"+name)
 		}
