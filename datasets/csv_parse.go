@@ -348,7 +348,7 @@ func (c *csvColumn) texts(f csvFields, out []int32, row int) bool {
 	words := &c.b.words
 	for i := range out {
 		start, size := f.at(i)
-		code := int32(-1)
+		var code int32
 		switch {
 		case size == 0:
 			out[i] = -1

@@ -183,7 +183,7 @@ func (c *groupColumn) gather(parts []part, j, most int) bool {
 	numbers := numberIndex{most: most}
 	for _, p := range parts {
 		col := &p.t.Columns[j]
-		ok := true
+		var ok bool
 		switch c.kind {
 		case Number, Boolean:
 			ok = c.gatherNumbers(col.Numbers[p.from:p.to], &numbers)
