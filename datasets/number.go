@@ -40,7 +40,7 @@ func ParseNumber(s string) (float64, bool) {
 	if i < len(s) {
 		return parseExponent(s, i)
 	}
-	if fraction == 0 && whole > 15 {
+	if whole > 15 && i == start+whole {
 		return 0, false
 	}
 	// Both are exact, and so their quotient is correctly rounded (Clinger, How to

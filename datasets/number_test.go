@@ -39,7 +39,7 @@ func TestNotNumbers(t *testing.T) {
 			t.Errorf("%q is inferred to be a number", s)
 		}
 	}
-	for _, s := range []string{"0", "-5", "0.10", "5.", ".5", "1e5", "1E-5", "123456789012345", "0.12345678901234567890", "1e-400"} {
+	for _, s := range []string{"0", "-5", "0.10", "5.", ".5", "1e5", "1E-5", "123456789012345", "0.12345678901234567890", "1e-400", "1000000000000000."} {
 		if _, ok := ParseNumber(s); !ok || !isNumber(s) {
 			t.Errorf("%q is no number", s)
 		}
