@@ -107,7 +107,7 @@ func card(a *models.Artifact, picture string) []byte {
 
 func settingsText(s map[string]float64) string {
 	var parts []string
-	for _, name := range []string{"trees", "leaves", "rate", "l2", "min_rows", "min_gain", "column_share", "row_share", "category_smooth", "trials", "depth", "rows"} {
+	for _, name := range []string{"trees", "leaves", "rate", "l2", "min_rows", "min_gain", "column_share", "row_share", "category_smooth", "category_one_hot", "trials", "depth", "rows"} {
 		if v, ok := s[name]; ok {
 			parts = append(parts, name+" "+datasets.FormatNumber(v))
 		}

@@ -35,7 +35,7 @@ const (
 // tuned are the options that tuning chooses.
 func tuned(o *gbdt.Options) map[string]float64 {
 	return map[string]float64{"column_share": o.ColumnShare, "row_share": o.RowShare, "min_rows": float64(o.MinRows),
-		"min_gain": o.MinGain, "l2": o.L2, "category_smooth": o.CategorySmooth}
+		"min_gain": o.MinGain, "l2": o.L2, "category_smooth": o.CategorySmooth, "category_one_hot": float64(o.CategoryOneHot)}
 }
 
 // trials are the settings to try, the given ones first. The others change the
@@ -45,15 +45,16 @@ func tuned(o *gbdt.Options) map[string]float64 {
 func trials(n int, base gbdt.Options, hand BoostingSettings) []gbdt.Options {
 	out := []gbdt.Options{base}
 	for _, change := range [mostTrials - 1]func(o *gbdt.Options){
-		func(o *gbdt.Options) { o.Leaves, o.Rate, o.ColumnShare, o.L2 = 4, 0.03, 0.3, 5 },
-		func(o *gbdt.Options) { o.Leaves, o.Rate, o.ColumnShare, o.L2, o.MinRows = 6, 0.03, 0.3, 5, 50 },
-		func(o *gbdt.Options) { o.Leaves = 8 },
-		func(o *gbdt.Options) { o.Leaves, o.Rate, o.ColumnShare, o.CategoryOneHot = 12, 0.03, 0.25, 12 },
-		func(o *gbdt.Options) { o.Leaves, o.Rate, o.ColumnShare, o.CategorySmooth = 24, 0.03, 0.2, 60 },
-		func(o *gbdt.Options) { o.Leaves, o.ColumnShare, o.CategorySmooth = 31, 0.2, 60 },
-		func(o *gbdt.Options) { o.Leaves, o.ColumnShare, o.CategorySmooth, o.L2 = 48, 0.2, 60, 5 },
+		func(o *gbdt.Options) { o.Leaves, o.Rate, o.L2 = 5, 0.03, 5 },
+		func(o *gbdt.Options) { o.Leaves, o.Rate, o.L2 = 8, 0.03, 5 },
+		func(o *gbdt.Options) { o.Leaves, o.Rate, o.L2 = 12, 0.03, 5 },
+		func(o *gbdt.Options) { o.L2, o.Rate = 5, 0.03 },
+		func(o *gbdt.Options) { o.Rate, o.ColumnShare = 0.03, .25 },
+		func(o *gbdt.Options) { o.Leaves, o.ColumnShare, o.CategorySmooth = 24, 0.25, 60 },
+		func(o *gbdt.Options) { o.Leaves, o.ColumnShare, o.CategorySmooth, o.L2 = 40, 0.2, 60, 5 },
 	} {
 		o := base
+		o.CategoryOneHot = 30 // a category against the rest fits less noise than a set of them
 		change(&o)
 		o.Leaves, o.Rate = cmp.Or(hand.Leaves, o.Leaves), cmp.Or(hand.Rate, o.Rate)
 		out = append(out, o)
