@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 	"sort"
 
@@ -55,25 +56,32 @@ func (b *binner) binAll(dst []uint8, column []float64) {
 		}
 		return
 	}
-	// A search of eight steps without a branch: thresholds past the last are
-	// above everything, and there are fewer than 255, so a step never leaves them.
-	var at [maxBins]float64
-	for k := range at {
-		at[k] = math.Inf(1)
+	// A binary search without a branch, one step of many values after the other, so
+	// that none waits for the step before. Past the last threshold is above everything.
+	var above [maxBins]float64
+	for k := range above {
+		above[k] = math.Inf(1)
 	}
-	copy(at[:], b.thresholds)
-	for i, x := range column {
-		k := uint8(0)
-		for step := uint8(128); step > 0; step >>= 1 {
-			next := k + step
-			if at[next-1] < x {
-				k = next
+	copy(above[1:], b.thresholds)
+	const together = 64
+	for from := 0; from < len(column); from += together {
+		values := column[from:min(from+together, len(column))]
+		to := dst[from:][:len(values)]
+		clear(to)
+		for half := 1 << bits.Len(uint(len(b.thresholds))) >> 1; half > 0; half >>= 1 {
+			for k, x := range values {
+				higher := uint8(0)
+				if above[to[k]|uint8(half)] < x {
+					higher = 1
+				}
+				to[k] |= uint8(half) & -higher
 			}
 		}
-		if x != x {
-			k = b.missing
+		for k, x := range values {
+			if x != x {
+				to[k] = b.missing
+			}
 		}
-		dst[i] = k
 	}
 }
 

@@ -71,7 +71,7 @@ func stepAll(boosters []*booster, round int) float64 {
 	for k, b := range boosters {
 		wait.Go(func() {
 			b.step(round)
-			losses[k] = totalLoss(b.others, b.raw, b.label)
+			losses[k] = totalLoss(nil, b.others, b.raw, b.label)
 		})
 	}
 	wait.Wait()

@@ -58,7 +58,7 @@ func TestCrossFitAgainstBoosters(t *testing.T) {
 				t.Fatal(err)
 			}
 			scores := rawAll(model, &test)
-			curve[round] += totalLoss(numbers(0, test.Rows()), scores, test.Label)
+			curve[round] += totalLoss(nil, numbers(0, test.Rows()), scores, test.Label)
 			for i, r := range fold.Test {
 				if round+1 == settled.Trees && raw[r] != scores[i] {
 					t.Fatalf("row %d scores %v, by its fold's model %v", r, raw[r], scores[i])

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"propensity/datasets"
 	"propensity/features"
@@ -64,7 +65,7 @@ func Defaults() Options {
 	return Options{
 		Trees: 2000, Leaves: 16, Rate: 0.04, L2: 1,
 		MinRows: 20, MinGain: 0, MinHessian: 1e-3,
-		Bins: 255, ColumnShare: 0.35, RowShare: 0.8, RowsMax: 250_000,
+		Bins: 255, ColumnShare: 0.35, RowShare: 0.8, RowsMax: 500_000,
 		CategoryOneHot: 4, CategoryMax: 32, CategoryRows: 20, CategorySmooth: 20, CategoryL2: 1,
 		CategoryRates: 30, CategoryPrior: 10, CategoryFolds: 5, CategoryBins: 32,
 		Patience: 50, Seed: 1,
@@ -140,6 +141,8 @@ func Fit(ctx context.Context, train, valid *features.Matrix, o Options, progress
 	if err != nil {
 		return nil, err
 	}
+	b.grower.crew = newCrew()
+	defer b.grower.dismiss()
 	rows.codes, rows.group = nil, nil // the booster has its rates: of many rows, these take memory
 	result := &Result{Best: o.Trees}
 	lowest := math.Inf(1)
@@ -149,7 +152,7 @@ func Fit(ctx context.Context, train, valid *features.Matrix, o Options, progress
 		}
 		b.step(round)
 		if len(b.others) > 0 {
-			loss := totalLoss(b.others, b.raw, b.label) / float64(len(b.others))
+			loss := totalLoss(b.grower.crew, b.others, b.raw, b.label) / float64(len(b.others))
 			result.ValidLoss = append(result.ValidLoss, loss)
 			if loss < lowest {
 				lowest, result.Best = loss, round+1
@@ -200,7 +203,7 @@ func newBooster(rows *binned, train, others []int32, o Options) (*booster, error
 	if b.base, mixed = baseOf(rows.label, train); !mixed {
 		return nil, fmt.Errorf("%w: %d rows of label %v", ErrOneClass, len(train), rows.label[train[0]])
 	}
-	b.grower = grower{Options: &b.Options, table: newTable(rows, train, &o), words: make([]uint64, len(rows.label))}
+	b.grower = grower{Options: &b.Options, table: newTable(rows, train, &o)}
 	b.sigmoid = newSigmoid()
 	b.raw = make([]float64, len(rows.label))
 	for i := range b.raw {
@@ -213,21 +216,13 @@ func newBooster(rows *binned, train, others []int32, o Options) (*booster, error
 func (b *booster) step(round int) {
 	g := &b.grower
 	b.sampleRows(round)
-	fillWords(g.words, g.rows, b.raw, b.label, b.sigmoid, datasets.Mix(datasets.Mix(b.Seed)+uint64(round)))
+	g.words = slices.Grow(g.words[:0], len(g.sample))[:len(g.sample)]
+	fillWords(g.crew, g.words, g.sample, b.raw, b.label, b.sigmoid, datasets.Mix(datasets.Mix(b.Seed)+uint64(round)))
 	nodes := g.grow(b.sampleColumns(round))
 	if nodes == nil {
 		return
 	}
-	parallel(len(g.leaves), func(i int) {
-		l := &g.leaves[i]
-		value := nodes[l.node].value
-		for _, r := range g.rows[l.rows.start:l.rows.end] {
-			b.raw[r] += value
-		}
-		for _, r := range g.rest[l.rest.start:l.rest.end] {
-			b.raw[r] += value
-		}
-	})
+	g.addTo(b.raw, nodes)
 	b.trees = append(b.trees, grown{round, export(nodes, g.columns)})
 }
 

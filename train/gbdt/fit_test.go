@@ -124,7 +124,7 @@ func rawAll(model *tree.Ensemble, m *features.Matrix) []float64 {
 }
 
 func meanLoss(model *tree.Ensemble, m *features.Matrix) float64 {
-	return totalLoss(numbers(0, m.Rows()), rawAll(model, m), m.Label) / float64(m.Rows())
+	return totalLoss(nil, numbers(0, m.Rows()), rawAll(model, m), m.Label) / float64(m.Rows())
 }
 
 // plain options grow exact, greedy trees: no sampling, no shrinkage.
@@ -204,10 +204,10 @@ func TestTrainingLossFalls(t *testing.T) {
 	o := Defaults()
 	o.RowShare, o.ColumnShare, o.MinGain, o.Trees = 1, 1, 0, 80
 	b := boosterOf(t, m, o)
-	last := totalLoss(b.train, b.raw, m.Label)
+	last := totalLoss(nil, b.train, b.raw, m.Label)
 	for round := range o.Trees {
 		b.step(round)
-		loss := totalLoss(b.train, b.raw, m.Label)
+		loss := totalLoss(nil, b.train, b.raw, m.Label)
 		if loss >= last {
 			t.Fatalf("round %d: %v after %v", round, loss, last)
 		}

@@ -20,11 +20,11 @@ type node struct {
 
 // leaf is a leaf that might still be split.
 type leaf struct {
-	node       int
-	rows, rest span // in grower.rows and grower.rest
-	total      sums
-	histogram  []sums // by the columns' places
-	best       split
+	node      int
+	rows      span // in grower.rows
+	total     sums
+	histogram []sums // by the columns' places
+	best      split
 }
 
 // span is a stretch of row numbers.
@@ -37,12 +37,13 @@ func (s span) len() int { return s.end - s.start }
 type grower struct {
 	*Options
 	*table
-	words []uint64 // of every row
+	*crew
 
 	used     []int   // the columns of this tree, ascending
-	batches  []batch // of used
-	rows     []int32 // the rows that this tree is grown on, those of each leaf together
-	rest     []int32 // other rows, which go along
+	sample   []int32 // the rows that this tree is grown on, ascending
+	nearby           // of the sample
+	rows     []int32 // places in the sample, those of each leaf together
+	rest     []int32 // the other rows, which go down the tree when it is grown
 	spare    []int32
 	bins     int        // a histogram has room for
 	found    [2][]split // of two leaves, by column
@@ -52,14 +53,14 @@ type grower struct {
 	nodes    []node
 }
 
-// grow grows a tree on g.rows and the given columns, ascending. A tree without a
-// split is nil. The nodes are good until the next call; g.leaves then tell which
-// rows of g.rows and g.rest each leaf holds.
+// grow grows a tree on g.sample and the given columns, ascending. A tree without
+// a split is nil. The nodes are good until the next call; g.leaves then tell which
+// of g.rows each leaf holds.
 func (g *grower) grow(used []int) []node {
 	g.used = used
 	g.reset()
 	g.nodes = append(g.nodes, node{split: split{column: -1}, parent: -1})
-	root := leaf{rows: span{0, len(g.rows)}, rest: span{0, len(g.rest)}, histogram: g.take()}
+	root := leaf{rows: span{0, len(g.sample)}, histogram: g.take()}
 	g.searchRoot(&root)
 	g.leaves = append(g.leaves, root)
 	for len(g.leaves) < g.Leaves {
@@ -102,7 +103,7 @@ func (g *grower) reset() {
 		g.counters = make([]counter, runtime.GOMAXPROCS(0))
 		g.found = [2][]split{make([]split, len(g.columns)), make([]split, len(g.columns))}
 	}
-	g.batches = g.table.batches(g.used, len(g.counters))
+	g.batches = g.batchesOf(g.used)
 	bins := 0
 	for _, k := range g.used {
 		g.columns[k].start = bins
@@ -114,8 +115,12 @@ func (g *grower) reset() {
 			g.counters[w].own = nil
 		}
 	}
-	most := max(len(g.rows), len(g.rest))
-	g.spare = slices.Grow(g.spare[:0], most)[:most]
+	g.gather(g.crew, g.table, g.sample)
+	g.rows = slices.Grow(g.rows[:0], len(g.sample))[:len(g.sample)]
+	for k := range g.rows {
+		g.rows[k] = int32(k)
+	}
+	g.spare = slices.Grow(g.spare[:0], len(g.sample))[:len(g.sample)]
 }
 
 // prune takes back, from below, the splits that gain no more than MinGain: only
@@ -136,7 +141,7 @@ func (g *grower) prune() {
 		}
 		yes, no := &g.leaves[leafOf[n.yes]], &g.leaves[leafOf[n.no]]
 		gone[n.yes], gone[n.no] = true, true
-		yes.rows.end, yes.rest.end, yes.total = no.rows.end, no.rest.end, yes.total.plus(no.total) // the two lie together
+		yes.rows.end, yes.total = no.rows.end, yes.total.plus(no.total) // the two lie together
 		leafOf[i], yes.node, no.node = leafOf[n.yes], i, -1
 		*n = node{split: split{column: -1}, parent: n.parent}
 	}
@@ -191,7 +196,7 @@ func (g *grower) searchRoot(root *leaf) {
 		root.total = root.total.plus(s)
 	}
 	s := newSearch(g.Options, root.total)
-	parallel(len(g.used), func(i int) { g.found[0][g.used[i]] = g.find(&s, g.used[i], root.histogram) })
+	g.parallel(len(g.used), func(i int) { g.found[0][g.used[i]] = g.find(&s, g.used[i], root.histogram) })
 	root.best = g.bestOf(0)
 }
 
@@ -204,8 +209,7 @@ func (g *grower) find(s *search, k int, histogram []sums) split {
 func (g *grower) divide(i int) {
 	parent := g.leaves[i]
 	yes, no := parent, parent
-	yes.rows, no.rows = g.partition(g.rows, parent.rows, &parent.best)
-	yes.rest, no.rest = g.partition(g.rest, parent.rest, &parent.best)
+	yes.rows, no.rows = g.partition(parent.rows, &parent.best)
 	yes.total, no.total = parent.best.left, parent.total.minus(parent.best.left)
 	yes.node, no.node = len(g.nodes), len(g.nodes)+1
 	yes.best, no.best = split{}, split{}
@@ -270,18 +274,18 @@ func (g *grower) count(dst []sums, rows []int32, do func(columns []int)) {
 	const worthwhile = 1 << 13 // additions below which starting a goroutine takes longer than the work
 	switch {
 	case workers == 1 || len(rows)*len(g.used)+g.bins < worthwhile:
-		g.counters[0].build(g.table, g.batches, dst, rows, g.words)
+		g.counters[0].build(g.table, &g.nearby, 0, len(g.batches), dst, rows)
 	case len(rows) < workers*segment/2:
-		parallel(workers, func(w int) {
-			part := g.batches[w*len(g.batches)/workers : (w+1)*len(g.batches)/workers]
-			g.counters[w].build(g.table, part, dst, rows, g.words)
-			for i := range part {
-				do(part[i].columns)
+		g.parallel(workers, func(w int) {
+			first, last := w*len(g.batches)/workers, (w+1)*len(g.batches)/workers
+			g.counters[w].build(g.table, &g.nearby, first, last, dst, rows)
+			for i := first; i < last; i++ {
+				do(g.batches[i].columns)
 			}
 		})
 		return
 	default:
-		parallel(workers, func(w int) {
+		g.parallel(workers, func(w int) {
 			c := &g.counters[w]
 			if w > 0 && len(c.own) == 0 {
 				c.own = make([]sums, g.bins)
@@ -290,9 +294,9 @@ func (g *grower) count(dst []sums, rows []int32, do func(columns []int)) {
 			if w > 0 {
 				to = c.own
 			}
-			c.build(g.table, g.batches, to, rows[w*len(rows)/workers:(w+1)*len(rows)/workers], g.words)
+			c.build(g.table, &g.nearby, 0, len(g.batches), to, rows[w*len(rows)/workers:(w+1)*len(rows)/workers])
 		})
-		parallel(len(g.batches), func(i int) {
+		g.parallel(len(g.batches), func(i int) {
 			for _, k := range g.batches[i].columns {
 				from, to := g.columns[k].start, g.columns[k].start+g.columns[k].size
 				for w := 1; w < workers; w++ {
@@ -319,51 +323,108 @@ func (g *grower) bestOf(side int) split {
 	return best
 }
 
+// near is the byte of a column's field in the rows of the sample, every width bytes.
+func (g *grower) near(column int) (bytes []uint8, width int) {
+	k := g.columns[column].field
+	for i := range g.batches {
+		if lane := slices.Index(g.batches[i].fields, k); lane >= 0 {
+			return g.cells[lanes*i+lane:], g.width
+		}
+	}
+	panic("gbdt: a split on a column that the tree does not use")
+}
+
+// goes is 1 for each value of the field of the split's column that goes to yes.
+func (g *grower) goes(to *[maxBins]uint8, s *split) {
+	bins := g.columns[s.column].bins
+	for v := range to {
+		b := uint8(v)
+		if bins != nil {
+			b = bins[min(v, len(bins)-1)]
+		}
+		to[v] = uint8(s.yes[b>>6] >> (b & 63) & 1)
+	}
+}
+
 // partition moves the rows that go to yes before those that go to no, each in
 // their order.
-func (g *grower) partition(all []int32, within span, s *split) (yes, no span) {
-	rows := all[within.start:within.end]
+func (g *grower) partition(within span, s *split) (yes, no span) {
+	rows := g.rows[within.start:within.end]
+	bytes, width := g.near(s.column)
 	var goes [maxBins]uint8
-	for b := range goes {
-		goes[b] = uint8(s.yes[b>>6] >> (b & 63) & 1)
-	}
+	g.goes(&goes, s)
 	at := within.start
 	if len(rows) < 2*partitionRows || len(g.counters) == 1 {
-		at += g.part(rows, g.spare[:len(rows)], s.column, &goes)
-		copy(all[at:within.end], g.spare[:within.end-at])
+		at += part(rows, g.spare[:len(rows)], bytes, width, &goes)
+		copy(g.rows[at:within.end], g.spare[:within.end-at])
 		return span{within.start, at}, span{at, within.end}
 	}
 	n := len(g.counters)
 	counts := make([]int, n)
-	parallel(n, func(k int) {
+	g.parallel(n, func(k int) {
 		from, to := k*len(rows)/n, (k+1)*len(rows)/n
-		counts[k] = g.part(rows[from:to], g.spare[from:to], s.column, &goes)
+		counts[k] = part(rows[from:to], g.spare[from:to], bytes, width, &goes)
 	})
 	for k, c := range counts {
 		from := k * len(rows) / n
-		at += copy(all[at:], rows[from:from+c])
+		at += copy(g.rows[at:], rows[from:from+c])
 	}
 	to := at
 	for k, c := range counts {
 		from, end := k*len(rows)/n, (k+1)*len(rows)/n
-		to += copy(all[to:], g.spare[from:end-c])
+		to += copy(g.rows[to:], g.spare[from:end-c])
 	}
 	return span{within.start, at}, span{at, within.end}
 }
 
 // partitionRows is the least number of rows worth a goroutine.
-const partitionRows = 1 << 13
+const partitionRows = 1 << 12
 
 // part keeps the rows that go to yes in rows, moves the others to spare, and
 // says how many stay.
-func (g *grower) part(rows, spare []int32, column int, goes *[maxBins]uint8) int {
-	bins := g.columns[column].rows
+func part(rows, spare []int32, bytes []uint8, width int, goes *[maxBins]uint8) int {
 	yes := 0
 	for k, r := range rows {
 		rows[yes], spare[k-yes] = r, r // both are written, one place moves on: no branch to mispredict
-		yes += int(goes[bins[r]])
+		yes += int(goes[bytes[int(r)*width]])
 	}
 	return yes
+}
+
+// addTo adds the tree's values to the scores of all rows: those of the sample lie
+// by leaf, the others go down the tree, a chunk at a time, which stays in the
+// nearest cache meanwhile.
+func (g *grower) addTo(raw []float64, nodes []node) {
+	g.parallel(len(g.leaves), func(i int) {
+		l := &g.leaves[i]
+		value := nodes[l.node].value
+		for _, k := range g.rows[l.rows.start:l.rows.end] {
+			raw[g.sample[k]] += value
+		}
+	})
+	goes := make([][maxBins]uint8, len(nodes))
+	for i := range nodes {
+		if nodes[i].yes > 0 {
+			g.goes(&goes[i], &nodes[i].split)
+		}
+	}
+	chunks(g.crew, len(g.rest), func(_, from, to int) {
+		var spare [chunk]int32
+		within := make([][]int32, len(nodes)) // the rows that reach each node; parents come first
+		within[0] = g.rest[from:to]
+		for i := range nodes {
+			n, rows := &nodes[i], within[i]
+			if n.yes == 0 {
+				for _, r := range rows {
+					raw[r] += n.value
+				}
+				continue
+			}
+			yes := part(rows, spare[:len(rows)], g.fields[g.columns[n.column].field].rows, 1, &goes[i])
+			copy(rows[yes:], spare[:len(rows)-yes])
+			within[n.yes], within[n.no] = rows[:yes], rows[yes:]
+		}
+	})
 }
 
 // export writes a tree in terms of values instead of bins.

@@ -37,8 +37,12 @@ func TestPartition(t *testing.T) {
 			}
 		}
 		want = append(want, rows[end:]...)
-		g := grower{table: tableOf([]int{9}, [][]uint8{bins}), spare: make([]int32, n), counters: make([]counter, rapid.IntRange(1, 3).Draw(t, "goroutines"))}
-		left, right := g.partition(rows, span{start, end}, &split{yes: yes})
+		o := Defaults()
+		g := grower{Options: &o, table: tableOf([]int{9}, [][]uint8{bins}), sample: rows, used: []int{0}, counters: make([]counter, rapid.IntRange(1, 3).Draw(t, "goroutines"))}
+		g.found = [2][]split{make([]split, 1), make([]split, 1)}
+		g.reset()
+		rows = g.rows
+		left, right := g.partition(span{start, end}, &split{yes: yes})
 		if !slices.Equal(rows, want) {
 			t.Fatalf("rows %v, want %v", rows, want)
 		}

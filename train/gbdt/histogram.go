@@ -1,10 +1,8 @@
 package gbdt
 
 import (
-	"runtime"
+	"encoding/binary"
 	"slices"
-	"sync"
-	"sync/atomic"
 )
 
 // A word holds the gradient and the hessian of one row, rounded to whole numbers,
@@ -78,12 +76,11 @@ const lanes = 8
 // length is that of a byte's range, so that indexing needs no bounds check.
 type cells [lanes][maxBins]uint64
 
-// addAdjacent adds the words of rows to the cells of the lanes fields from
-// first on. Lanes past the last field hold nonsense, which nobody reads.
-func (a *cells) addAdjacent(table []uint8, width, first int, rows []int32, words []uint64) {
+// add adds the words of rows to the cells of the lanes bytes from first on.
+func (a *cells) add(near []uint8, width, first int, rows []int32, words []uint64) {
 	words = words[:len(rows)]
 	for k, r := range rows {
-		row := (*[lanes]uint8)(table[int(r)*width+first:])
+		row := (*[lanes]uint8)(near[int(r)*width+first:])
 		w := words[k]
 		a[0][row[0]] += w
 		a[1][row[1]] += w
@@ -96,36 +93,15 @@ func (a *cells) addAdjacent(table []uint8, width, first int, rows []int32, words
 	}
 }
 
-// addScattered is addAdjacent for any fields within slack bytes from first on,
-// given as distances from it.
-func (a *cells) addScattered(table []uint8, width, first int, from *[lanes]uint8, rows []int32, words []uint64) {
-	f0, f1, f2, f3, f4, f5, f6, f7 := from[0], from[1], from[2], from[3], from[4], from[5], from[6], from[7]
-	words = words[:len(rows)]
-	for k, r := range rows {
-		row := (*[slack]uint8)(table[int(r)*width+first:])
-		w := words[k]
-		a[0][row[f0]] += w
-		a[1][row[f1]] += w
-		a[2][row[f2]] += w
-		a[3][row[f3]] += w
-		a[4][row[f4]] += w
-		a[5][row[f5]] += w
-		a[6][row[f6]] += w
-		a[7][row[f7]] += w
-	}
-}
-
 // batch is some fields of a tree that one goroutine counts together.
 type batch struct {
-	fields   []int // ascending; lanes at most
-	columns  []int // of these fields, those that the tree uses
-	lanes    []int // per column
-	adjacent bool
-	from     [lanes]uint8 // distance of each field from the first; for the lanes to spare, 0
+	fields  []int // ascending; lanes at most
+	columns []int // of these fields, those that the tree uses
+	lanes   []int // per column
 }
 
-// batches parts the fields of the used columns among workers.
-func (t *table) batches(used []int, workers int) []batch {
+// batchesOf parts the fields of the used columns evenly into as few batches as hold them.
+func (t *table) batchesOf(used []int) []batch {
 	wanted := make([]bool, len(t.fields))
 	for _, c := range used {
 		wanted[t.columns[c].field] = true
@@ -136,38 +112,55 @@ func (t *table) batches(used []int, workers int) []batch {
 			fields = append(fields, k)
 		}
 	}
-	// As few batches as hold the fields, but as many for each worker.
-	count := (len(fields) + lanes - 1) / lanes
-	count = (count + workers - 1) / workers * workers
-	count = min(count, len(fields))
-	var out []batch
-	for i := range count {
-		part := fields[i*len(fields)/count : (i+1)*len(fields)/count]
-		for len(part) > 0 {
-			n := 1
-			for n < len(part) && part[n]-part[0] < slack {
-				n++
-			}
-			b := batch{fields: part[:n]}
-			b.adjacent = part[n-1]-part[0] < lanes
-			for k, f := range b.fields {
-				b.from[k] = uint8(f - part[0])
-			}
-			for _, c := range used {
-				lane := slices.Index(b.fields, t.columns[c].field)
-				if lane < 0 {
-					continue
-				}
-				if b.adjacent {
-					lane = t.columns[c].field - part[0]
-				}
+	out := make([]batch, (len(fields)+lanes-1)/lanes)
+	for i := range out {
+		b := &out[i]
+		b.fields = fields[i*len(fields)/len(out) : (i+1)*len(fields)/len(out)]
+		for _, c := range used {
+			if lane := slices.Index(b.fields, t.columns[c].field); lane >= 0 {
 				b.columns, b.lanes = append(b.columns, c), append(b.lanes, lane)
 			}
-			out = append(out, b)
-			part = part[n:]
 		}
 	}
 	return out
+}
+
+// nearby are the rows that a tree is grown on, as the bytes of the fields that it
+// uses, lanes of them a batch: of a few rows of a leaf, each is a line of cache at
+// most, and of many, several share one.
+type nearby struct {
+	batches []batch
+	words   []uint64 // per row
+	cells   []uint8  // rows x width
+	width   int      // bytes a row
+}
+
+// gather fetches the given rows of the batches.
+func (n *nearby) gather(crew *crew, t *table, rows []int32) {
+	n.width = lanes * len(n.batches)
+	n.cells = slices.Grow(n.cells[:0], len(rows)*n.width)[:len(rows)*n.width]
+	chunks(crew, len(rows), func(_, from, to int) {
+		for i := range n.batches {
+			var fields [lanes][]uint8
+			for k := range fields {
+				// What no field is wanted for, the same fields fill: a constant would keep
+				// adding to one cell, and wait for itself.
+				fields[k] = t.fields[n.batches[i].fields[k%len(n.batches[i].fields)]].rows
+			}
+			gather(n.cells[from*n.width+lanes*i:], n.width, &fields, rows[from:to])
+		}
+	})
+}
+
+// gather writes the bytes of the fields of the given rows, width apart.
+func gather(cells []uint8, width int, fields *[lanes][]uint8, rows []int32) {
+	f0 := fields[0]
+	n := len(f0)
+	f1, f2, f3, f4, f5, f6, f7 := fields[1][:n], fields[2][:n], fields[3][:n], fields[4][:n], fields[5][:n], fields[6][:n], fields[7][:n]
+	for k, r := range rows {
+		binary.LittleEndian.PutUint64(cells[k*width:], uint64(f0[r])|uint64(f1[r])<<8|uint64(f2[r])<<16|uint64(f3[r])<<24|
+			uint64(f4[r])<<32|uint64(f5[r])<<40|uint64(f6[r])<<48|uint64(f7[r])<<56)
+	}
 }
 
 // counter is the working memory of one goroutine.
@@ -182,8 +175,10 @@ type counter struct {
 // the nearest caches meanwhile.
 const block = 1024
 
-// build fills the histograms of the batches' columns from the rows of a leaf.
-func (c *counter) build(t *table, batches []batch, dst []sums, rows []int32, words []uint64) {
+// build fills the histograms of the columns of the batches from first to before
+// last from the rows of a leaf.
+func (c *counter) build(t *table, n *nearby, first, last int, dst []sums, rows []int32) {
+	batches := n.batches[first:last]
 	for i := range batches {
 		for _, k := range batches[i].columns {
 			col := &t.columns[k]
@@ -200,16 +195,12 @@ func (c *counter) build(t *table, batches []batch, dst []sums, rows []int32, wor
 			of := c.words[:len(some)]
 			fetched := uint8(0)
 			for k, r := range some {
-				of[k] = words[r]
-				fetched |= t.cells[int(r)*t.width] // the lines of many rows are on their way at once
+				of[k] = n.words[r]
+				fetched |= n.cells[int(r)*n.width] // the lines of many rows are on their way at once
 			}
 			c.fetched = fetched
 			for i := range batches {
-				if b := &batches[i]; b.adjacent {
-					c.cells[i].addAdjacent(t.cells, t.width, b.fields[0], some, of)
-				} else {
-					c.cells[i].addScattered(t.cells, t.width, b.fields[0], &b.from, some, of)
-				}
+				c.cells[i].add(n.cells, n.width, lanes*(first+i), some, of)
 			}
 		}
 		for i := range batches {
@@ -260,27 +251,4 @@ func subtract(leaf, child []sums) {
 		leaf[i].h -= child[i].h
 		leaf[i].n -= child[i].n
 	}
-}
-
-// parallel calls do once for each i below n, on as many goroutines as can run.
-func parallel(n int, do func(i int)) {
-	workers := min(n, runtime.GOMAXPROCS(0))
-	if workers <= 1 {
-		for i := range n {
-			do(i)
-		}
-		return
-	}
-	var next atomic.Int64
-	var wait sync.WaitGroup
-	work := func() {
-		for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-			do(i)
-		}
-	}
-	for range workers - 1 {
-		wait.Go(work)
-	}
-	work()
-	wait.Wait()
 }

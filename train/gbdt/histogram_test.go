@@ -16,7 +16,6 @@ func tableOf(sizes []int, rows [][]uint8) *table {
 		t.columns = append(t.columns, column{feature: k, size: size, binner: &binner{values: size - 1, missing: uint8(size - 1)}, rows: rows[k]})
 	}
 	t.pack()
-	t.fill(len(rows[0]))
 	return t
 }
 
@@ -46,7 +45,7 @@ func TestCount(t *testing.T) {
 			words[i], of[i] = word(g, h), sums{g, h, 1}
 		}
 		o := Defaults()
-		g := &grower{Options: &o, table: tableOf(sizes, columns), words: words}
+		g := &grower{Options: &o, table: tableOf(sizes, columns), nearby: nearby{words: words}, sample: numbers(0, n)}
 		g.counters = make([]counter, rapid.IntRange(1, 4).Draw(t, "goroutines"))
 		for k := range sizes {
 			if k == 0 || r.IntN(3) > 0 {
@@ -117,7 +116,7 @@ func TestPack(t *testing.T) {
 	for k := range sizes {
 		c := &table.columns[k]
 		for i, want := range rows[k] {
-			got := table.cells[i*table.width+c.field]
+			got := table.fields[c.field].rows[i]
 			if c.bins != nil {
 				got = c.bins[got]
 			}
@@ -146,7 +145,7 @@ func BenchmarkCount(b *testing.B) {
 		}
 	}
 	o := Defaults()
-	g := &grower{Options: &o, table: tableOf(sizes, rows), words: make([]uint64, n)}
+	g := &grower{Options: &o, table: tableOf(sizes, rows), nearby: nearby{words: make([]uint64, n)}, sample: numbers(0, n)}
 	for i := range g.words {
 		g.words[i] = word(int64(r.IntN(2047)-1023), int64(r.IntN(1024)))
 	}

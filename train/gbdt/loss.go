@@ -11,22 +11,23 @@ import (
 const chunk = 4096
 
 // chunks calls do on consecutive ranges of n rows.
-func chunks(n int, do func(c, from, to int)) {
-	parallel((n+chunk-1)/chunk, func(c int) { do(c, c*chunk, min(n, (c+1)*chunk)) })
+func chunks(crew *crew, n int, do func(c, from, to int)) {
+	crew.parallel((n+chunk-1)/chunk, func(c int) { do(c, c*chunk, min(n, (c+1)*chunk)) })
 }
 
-// fillWords takes the log loss's derivatives at the log-odds of the given rows,
-// rounds each up or down by chance, so that nothing is lost in the mean, and
-// packs them. The draw of a row depends on nothing but key and row.
-func fillWords(words []uint64, rows []int32, raw, label []float64, table *sigmoid, key uint64) {
-	chunks(len(rows), func(_, from, to int) {
-		for _, r := range rows[from:to] {
+// fillWords gives the given rows their words, in order: the derivatives of the log
+// loss at their log-odds, rounded up or down by chance, so that nothing is lost in
+// the mean. The draw of a row depends on nothing but key and row.
+func fillWords(crew *crew, words []uint64, rows []int32, raw, label []float64, table *sigmoid, key uint64) {
+	chunks(crew, len(rows), func(_, from, to int) {
+		words := words[from:to]
+		for k, r := range rows[from:to] {
 			p := table.at(raw[r])
 			draw := datasets.Mix(key + uint64(r))
 			// 1 more than the gradient is not negative, so that cutting off rounds down.
 			g := float64((p-label[r]+1)*gradientUnits) + float64(float64(draw>>32)*0x1p-32)
 			h := float64(p*(1-p)*hessianUnits) + float64(float64(draw&math.MaxUint32)*0x1p-32)
-			words[r] = word(int64(g)-gradientUnits, int64(h))
+			words[k] = word(int64(g)-gradientUnits, int64(h))
 		}
 	})
 }
@@ -63,9 +64,9 @@ func lossOf(raw, label float64) float64 {
 }
 
 // totalLoss is the sum of the log losses of the given rows.
-func totalLoss(rows []int32, raw, label []float64) float64 {
+func totalLoss(crew *crew, rows []int32, raw, label []float64) float64 {
 	parts := make([]float64, (len(rows)+chunk-1)/chunk)
-	chunks(len(rows), func(c, from, to int) {
+	chunks(crew, len(rows), func(c, from, to int) {
 		for _, r := range rows[from:to] {
 			parts[c] += lossOf(raw[r], label[r])
 		}

@@ -36,7 +36,7 @@ func TestWords(t *testing.T) {
 			for i := range raws {
 				raws[i], labels[i] = raw, label
 			}
-			fillWords(words, numbers(0, draws), raws, labels, table, 17)
+			fillWords(nil, words, numbers(0, draws), raws, labels, table, 17)
 			var total sums
 			for _, w := range words {
 				var one sums

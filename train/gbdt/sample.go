@@ -46,10 +46,10 @@ func (b *booster) sampleColumns(round int) []int {
 func (b *booster) sampleRows(round int) {
 	g := &b.grower
 	n := len(b.train)
-	g.rows, g.rest = slices.Grow(g.rows[:0], n)[:n], slices.Grow(g.rest[:0], n+len(b.others))[:n]
+	g.sample, g.rest = slices.Grow(g.sample[:0], n)[:n], slices.Grow(g.rest[:0], n+len(b.others))[:n]
 	share := min(b.RowShare, float64(b.RowsMax)/float64(n))
 	if share >= 1 {
-		copy(g.rows, b.train)
+		copy(g.sample, b.train)
 		g.rest = append(g.rest[:0], b.others...)
 		return
 	}
@@ -57,8 +57,8 @@ func (b *booster) sampleRows(round int) {
 	const lanes, whole = 4, 1 << 16
 	key, below := datasets.Mix(datasets.Mix(b.Seed)+2*uint64(round)), uint64(math.Round(share*whole))
 	counts := make([]int, (n+chunk-1)/chunk)
-	chunks(n, func(c, from, to int) {
-		rows, rest := g.rows[from:to], g.rest[from:to]
+	chunks(g.crew, n, func(c, from, to int) {
+		rows, rest := g.sample[from:to], g.rest[from:to]
 		in := 0
 		for k := range rows {
 			i := from + k
@@ -72,9 +72,9 @@ func (b *booster) sampleRows(round int) {
 	in, out := 0, 0
 	for c, count := range counts {
 		from, to := c*chunk, min(n, (c+1)*chunk)
-		copy(g.rows[in:], g.rows[from:from+count])
+		copy(g.sample[in:], g.sample[from:from+count])
 		copy(g.rest[out:], g.rest[from:to-count])
 		in, out = in+count, out+to-from-count
 	}
-	g.rows, g.rest = g.rows[:in], append(g.rest[:out], b.others...)
+	g.sample, g.rest = g.sample[:in], append(g.rest[:out], b.others...)
 }

@@ -2,7 +2,6 @@ package gbdt
 
 import (
 	"cmp"
-	"math/bits"
 	"slices"
 )
 
@@ -30,25 +29,20 @@ func (c *column) values() int {
 	return c.binner.values
 }
 
-// field is one byte of a row: the bin of a column, or the bins of several
+// field is a byte of every row: the bin of a column, or the bins of several
 // columns of few bins as one number. One addition then counts them all.
 type field struct {
 	columns []int // places among table.columns
 	steps   []int // per column: what one bin adds to the byte
 	values  int   // of the byte
+	rows    []uint8
 }
 
-// table holds every row as one stretch of bytes, in which rows that are far
-// apart still cost one line of cache each.
+// table is what a booster learns from.
 type table struct {
 	columns []column
 	fields  []field
-	width   int     // bytes a row
-	cells   []uint8 // rows x width, and room for a read past the last
 }
-
-// slack is what a kernel may read past the last row.
-const slack = 256
 
 // newTable lays out the usable columns of a booster.
 func newTable(b *binned, train []int32, o *Options) *table {
@@ -67,7 +61,6 @@ func newTable(b *binned, train []int32, o *Options) *table {
 		}
 	}
 	t.pack()
-	t.fill(len(b.label))
 	return t
 }
 
@@ -118,6 +111,7 @@ func (t *table) pack() {
 		for i, c := range f.columns {
 			t.columns[c].field = k
 			if len(f.columns) == 1 {
+				f.rows = t.columns[c].rows
 				continue
 			}
 			bins := make([]uint8, f.values)
@@ -127,27 +121,16 @@ func (t *table) pack() {
 			t.columns[c].bins = bins
 		}
 	}
-	t.width = max(len(t.fields), 1)
-	if t.width <= line {
-		t.width = 1 << bits.Len(uint(t.width-1)) // no row lies on two lines
-	}
-}
-
-// line is the length of a line of cache.
-const line = 64
-
-// fill writes the rows.
-func (t *table) fill(rows int) {
-	t.cells = make([]uint8, rows*t.width+slack)
-	chunks(rows, func(_, from, to int) {
-		for k := range t.fields {
-			f := &t.fields[k]
-			at := from*t.width + k
-			for i, c := range f.columns {
-				step := uint8(f.steps[i])
-				for p, b := range t.columns[c].rows[from:to] {
-					t.cells[at+p*t.width] += b * step
-				}
+	parallel(len(t.fields), func(k int) {
+		f := &t.fields[k]
+		if len(f.columns) == 1 {
+			return
+		}
+		f.rows = make([]uint8, len(t.columns[f.columns[0]].rows))
+		for i, c := range f.columns {
+			step := uint8(f.steps[i])
+			for r, b := range t.columns[c].rows {
+				f.rows[r] += b * step
 			}
 		}
 	})
