@@ -31,6 +31,10 @@ func (n *number) below(v float64) int {
 
 // below64 is below of up to 64 values, one step of all after the other.
 func (n *number) below64(at *[64]uint16, values []float64) {
+	if n.buckets != nil {
+		n.buckets.below64(at, values[:min(len(values), 64)])
+		return
+	}
 	t := n.aligned
 	if t == nil {
 		for k, v := range values {

@@ -13,8 +13,17 @@ func TestBelowCountsThresholds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		draw := fromRapid(t)
 		n := number{threshold: make([]float64, []int{1, 2, 3, 7, 8, 9, 63, 254, 255, 256, 300}[draw(11)])}
+		spread := []func(x float64) float64{
+			func(x float64) float64 { return x },
+			func(x float64) float64 { return math.Exp(5 * x) },
+			func(x float64) float64 { return x * math.MaxFloat64 / 8 },
+			func(x float64) float64 { return x * math.SmallestNonzeroFloat64 },
+		}[draw(4)]
 		for k := range n.threshold {
-			n.threshold[k] = float64(draw(40)-20) / 4
+			n.threshold[k] = spread(float64(draw(40)-20) / 4)
+		}
+		if draw(2) == 0 {
+			n.threshold[0] = math.MaxFloat64
 		}
 		slices.Sort(n.threshold)
 		p := part{numbers: []number{{threshold: []float64{1, 2}}, n, {threshold: []float64{-7}}}}
@@ -23,7 +32,10 @@ func TestBelowCountsThresholds(t *testing.T) {
 		values := make([]float64, draw(65))
 		random := fromSeed(uint64(draw(1 << 20)))
 		for k := range values {
-			values[k] = [...]float64{math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1), float64(random(60)-30) / 8}[min(random(12), 4)]
+			values[k] = [...]float64{math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1), spread(float64(random(60)-30) / 8)}[min(random(12), 4)]
+		}
+		if draw(2) == 0 {
+			n.buckets = newBuckets(n.threshold)
 		}
 		var at [64]uint16
 		n.below64(&at, values)

@@ -55,6 +55,7 @@ type number struct {
 	// power of two, 2 << top; nil for more than 255 of them.
 	aligned *[256]float64
 	top     int
+	buckets *buckets // nil: they save too little
 }
 
 // category is the conditions of a categorical feature. Bit k of the words of a
@@ -150,6 +151,9 @@ func (p *part) ask(e *Ensemble, words *int) {
 		most = max(most, len(distinct))
 	}
 	p.align()
+	for i := range p.numbers {
+		p.numbers[i].buckets = newBuckets(p.numbers[i].threshold)
+	}
 	p.ramp = slices.Concat(make([]uint8, most), slices.Repeat([]uint8{1}, most))
 	p.asked = true
 }
