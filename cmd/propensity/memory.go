@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -12,20 +13,35 @@ import (
 	"propensity/datasets"
 )
 
-// frugal keeps garbage from adding much to a table of so many cells until undo is
-// called. Columns are few and hold no pointers, so that collecting often costs
-// little; small tables are left alone. The limit makes what reading and preparing
-// let go return to the system at once.
-func frugal(cells int) (undo func()) {
+// frugal keeps garbage from adding much to so many bytes of a table, of so many
+// rows and columns, until undo is called. Columns are few and hold no pointers, so
+// that collecting often costs little; small tables are left alone. The limit makes
+// what reading and preparing let go return to the system at once.
+func frugal(held int64, rows, columns int) (undo func()) {
 	const garbage = 16 << 20
-	table := max(1, int64(cells)*cellBytes)
-	percent := debug.SetGCPercent(100)
-	debug.SetGCPercent(max(5, min(percent, int(100*garbage/table))))
-	limit := debug.SetMemoryLimit(-1)
-	if table > garbage {
-		debug.SetMemoryLimit(min(limit, table+table/3+2*garbage))
+	if held <= garbage {
+		return func() {}
 	}
-	return func() { debug.SetGCPercent(percent); debug.SetMemoryLimit(limit) }
+	percent := debug.SetGCPercent(100)
+	debug.SetGCPercent(max(5, min(percent, int(100*garbage/held))))
+	limit := debug.SetMemoryLimit(-1)
+	const perRow = 96 // labels, accounts, folds and scores; and boosting has a byte a cell
+	debug.SetMemoryLimit(min(limit, held+int64(rows)*int64(columns+perRow)+garbage))
+	return func() {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(limit)
+		runtime.GC() // the table goes before anything else comes
+	}
+}
+
+// bytesOf is what the cells of a table take in memory.
+func bytesOf(t *datasets.Table) int64 {
+	n := 0
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		n += 8*len(c.Numbers) + 8*len(c.Times) + 4*len(c.Codes)
+	}
+	return int64(n)
 }
 
 // cellBytes is what a cell of a table takes in memory, at most.

@@ -303,7 +303,7 @@ func (a *app) learn(ctx context.Context, in source, tick train.Progress) (*train
 	var r *train.Result
 	if columns != nil {
 		a.say("note: %s is larger in memory than --memory: it is learnt from column by column", in.data)
-		defer frugal(columns.Rows() * len(columns.Names()))()
+		defer frugal(int64(columns.Rows())*int64(len(columns.Names()))*cellBytes, columns.Rows(), len(columns.Names()))()
 		r, err = train.RunColumns(ctx, columns, in.spec, champion, tick)
 		err = errors.Join(err, columns.Close())
 	} else {
@@ -318,7 +318,7 @@ func (a *app) learn(ctx context.Context, in source, tick train.Progress) (*train
 		for _, note := range table.Notes {
 			a.say("note: %s", note)
 		}
-		defer frugal(table.Rows() * len(table.Columns))()
+		defer frugal(bytesOf(table), table.Rows(), len(table.Columns))()
 		r, err = train.Run(ctx, table, in.spec, champion, tick)
 	}
 	if err != nil {

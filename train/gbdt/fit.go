@@ -143,7 +143,7 @@ func Fit(ctx context.Context, train, valid *features.Matrix, o Options, progress
 	}
 	b.grower.crew = newCrew()
 	defer b.grower.dismiss()
-	rows.codes, rows.group = nil, nil // the booster has its rates: of many rows, these take memory
+	rows.bins, rows.codes, rows.group = nil, nil, nil // the booster has its table: of many rows, these take memory
 	result := &Result{Best: o.Trees}
 	lowest := math.Inf(1)
 	for round := range o.Trees {

@@ -15,7 +15,7 @@ type column struct {
 	start   int     // of its bins in a leaf's histogram, if the tree uses it
 	field   int     // that holds it
 	bins    []uint8 // the bin of each value of the field; nil where the value is the bin
-	rows    []uint8 // the bin of every row
+	rows    []uint8 // the bin of every row, until a field has it
 }
 
 // ordered says whether the bins from 0 to values-1 have an order.
@@ -87,7 +87,7 @@ func varies(bins []uint8, rows []int32) bool {
 	return false
 }
 
-// pack gives each column its place: large ones a byte each, small ones share.
+// pack gives the columns fields: large ones one each, small ones share.
 func (t *table) pack() {
 	order := make([]int, len(t.columns))
 	held := make([]int, len(t.columns)) // bins up to the highest that a row is in
@@ -134,4 +134,7 @@ func (t *table) pack() {
 			}
 		}
 	})
+	for c := range t.columns {
+		t.columns[c].rows = nil
+	}
 }
