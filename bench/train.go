@@ -41,7 +41,7 @@ func (b *benchmark) trainTables(ctx context.Context) ([]table, error) {
 			b.ours("propensity, all rows and columns for each tree", "train", data, "whole"),
 		}
 		if rows <= slowRows {
-			all = append(all, b.ours("propensity, all settings at their defaults, stopping early", "train", data, "stopping"))
+			all = append(all, b.ours("propensity, all settings at their defaults, trees by a tenth held out", "train", data, "stopping"))
 		}
 		o := options(false)
 		for _, p := range [][2]string{
@@ -66,7 +66,7 @@ func (b *benchmark) trainTables(ctx context.Context) ([]table, error) {
 			return nil, err
 		}
 		out = append(out, compare(title,
-			"One fit of 200 trees of 31 leaves (CatBoost: symmetric trees of depth 6), rate 0.1, 255 bins, from a matrix in memory, with binning, two threads; the last 20 % of the rows judge. Stopping early: as many trees as a tenth of the training rows supports, which are not learnt from.",
+			"One fit of 200 trees of 31 leaves (CatBoost: symmetric trees of depth 6), rate 0.1, 255 bins, from a matrix in memory, with binning, two threads; the last 20 % of the rows judge. Trees by a tenth held out: as many as lower the loss of a tenth of the training rows, then fitted anew on all of them; both fits are timed.",
 			"seconds", outcomes, column{"roc_auc", "held-out ROC AUC", fixed}, column{"log_loss", "held-out log loss", fixed}, column{"peak", "peak MB of the process", figure}))
 	}
 	return out, nil
@@ -86,14 +86,17 @@ func measureTrain(ctx context.Context, path, way string) (measures, error) {
 		return nil, err
 	}
 	runtime.GC() // what reading left behind is not the fit's
-	var held *features.Matrix
+	start := time.Now()
 	if way == "stopping" {
 		o = gbdt.Defaults()
-		kept := tail(train, train.Rows()*9/10)
-		held, train = &kept, head(train, train.Rows()*9/10)
+		kept, held := head(train, train.Rows()*9/10), tail(train, train.Rows()*9/10)
+		stopped, err := gbdt.Fit(ctx, &kept, &held, o, nil)
+		if err != nil {
+			return nil, err
+		}
+		o.Trees = stopped.Best * 10 / 9
 	}
-	start := time.Now()
-	r, err := gbdt.Fit(ctx, &train, held, o, nil)
+	r, err := gbdt.Fit(ctx, &train, nil, o, nil)
 	if err != nil {
 		return nil, err
 	}
