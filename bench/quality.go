@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,11 +37,15 @@ type peerTable struct {
 }
 
 // A logistic regression has one right answer; a boosted model is held against
-// the better of two libraries that boost the same way.
+// the best figure of four libraries.
 const (
 	logisticTolerance = 0.001
 	boostingTolerance = 0.0005
 )
+
+// boosters are the peers of boosting at default settings; one that has no figures
+// for a variant of a table is not among its peers there.
+func boosters() []string { return []string{"lightgbm", "xgboost", "catboost", "hist_gb"} }
 
 func qualityCommand() *cobra.Command {
 	var data, only string
@@ -51,14 +56,15 @@ func qualityCommand() *cobra.Command {
 		Short: "cross-validate the learners at default settings beside other libraries",
 		Long: `Cross-validates logistic and boosting, at default settings and by the fold rule, on
 every table of DIR that figures of other libraries are known for, and prints them
-side by side. DIR has a folder per table, with table.csv and schema.json.`,
+side by side. DIR has a folder per table, with table.csv and schema.json. --write
+does the same again with boosting tuned, and writes both to ` + qualityFile + `.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if data == "" {
 				return errors.New("name the directory of the tables with --data")
 			}
-			if write && tune > 0 {
-				return errors.New("--write is for the figures at default settings: leave out --tune")
+			if write && (tune > 0 || only != "") {
+				return errors.New("--write is for all tables, by default and tuned: leave out --tune and --only")
 			}
 			if err := quality(c.Context(), data, only, write, tune); err != nil {
 				return &failure{err}
@@ -73,17 +79,48 @@ side by side. DIR has a folder per table, with table.csv and schema.json.`,
 	return c
 }
 
+// quality compares, prints and writes; figures that fall short are an error in the end.
 func quality(ctx context.Context, dir, only string, write bool, tune int) error {
+	c, err := compareQuality(ctx, dir, only, tune)
+	if err != nil {
+		return err
+	}
+	c.print()
+	if !write {
+		return c.verdict()
+	}
+	tuned, err := compareQuality(ctx, dir, only, train.Trials)
+	if err != nil {
+		return err
+	}
+	fmt.Println()
+	tuned.print()
+	return errors.Join(writeQuality(ctx, c, tuned), c.verdict(), tuned.verdict())
+}
+
+// compared are our figures beside those of others.
+type compared struct {
+	rows   [][]string // the head, then one per table and learner
+	short  int        // rows that fall short
+	means  []string   // by how much boosting is ahead of each peer in the mean of the tables
+	behind int        // peers that it is behind in the mean
+	legend string
+}
+
+func compareQuality(ctx context.Context, dir, only string, tune int) (*compared, error) {
 	var peers struct {
 		Source string      `json:"source"`
 		Tables []peerTable `json:"tables"`
 	}
 	if err := json.Unmarshal(peerFigures, &peers); err != nil {
-		return err
+		return nil, err
 	}
-	rows := [][]string{{"table", "learner", "ROC AUC", "peer", "ahead", "log loss", "peer", "lower", "seconds", "verdict"}}
-	short := 0
-	var ahead, lower, tables float64
+	rivals := boosters()
+	if tune > 0 {
+		rivals = []string{"lightgbm_tuned"}
+	}
+	c := &compared{rows: [][]string{{"table", "learner", "ROC AUC", "peer", "ahead", "log loss", "peer", "lower", "seconds", "verdict"}}}
+	ahead, lower, tables := map[string]float64{}, map[string]float64{}, map[string]float64{}
 	for _, p := range peers.Tables {
 		if only != "" && p.Table != only {
 			continue
@@ -97,44 +134,60 @@ func quality(ctx context.Context, dir, only string, write bool, tune int) error 
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", p.Table, err)
+			return nil, fmt.Errorf("%s: %w", p.Table, err)
 		}
 		for _, r := range results {
-			cells, ok := row(p, r, tune > 0)
+			among := rivals
+			if r.Learner == "logistic" {
+				among = []string{"logistic"}
+			}
+			cells, ok := row(p, r, among)
 			if !ok {
-				short++
+				c.short++
 			}
-			if t := p.Peers["lightgbm_tuned"]; tune > 0 {
-				ahead, lower, tables = ahead+r.ROCAUC-t.ROCAUC, lower+t.LogLoss-r.LogLoss, tables+1
+			c.rows = append(c.rows, cells)
+			for _, name := range rivals {
+				if f, known := p.Peers[name]; known && r.Learner == "boosting" {
+					ahead[name] += r.ROCAUC - f.ROCAUC
+					lower[name] += f.LogLoss - r.LogLoss
+					tables[name]++
+				}
 			}
-			rows = append(rows, cells)
 		}
 	}
+	if len(c.rows) == 1 {
+		return nil, fmt.Errorf("no table was found in %s", dir)
+	}
+	for _, name := range rivals {
+		if n := tables[name]; n > 0 {
+			c.means = append(c.means, fmt.Sprintf("of %s by %+.5f in ROC AUC and %+.5f in log loss (%.0f tables)", name, ahead[name]/n, lower[name]/n, n))
+			if !(ahead[name] > 0 && lower[name] > 0) {
+				c.behind++
+			}
+		}
+	}
+	against := fmt.Sprintf("for logistic the exact optimum of scikit-learn (no worse by more than %v); for boosting the best figure of %s at their defaults (no worse by more than %v)",
+		logisticTolerance, strings.Join(rivals, ", "), boostingTolerance)
+	if tune > 0 {
+		against = fmt.Sprintf("lightgbm_tuned (no worse by more than %v)", boostingTolerance)
+	}
+	c.legend = fmt.Sprintf("Peer: %s. In the mean of the tables boosting is ahead %s. Peers' figures: %s.", against, strings.Join(c.means, "; "), peers.Source)
+	return c, nil
+}
+
+func (c *compared) print() {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	for _, r := range rows {
+	for _, r := range c.rows {
 		fmt.Fprintln(w, strings.Join(r, "\t"))
 	}
 	w.Flush()
-	if tune > 0 {
-		fmt.Printf("\nPeer: lightgbm_tuned (no worse by more than %v), of %s.\nIn the mean of the tables ahead by %+.5f in ROC AUC, lower by %+.5f in log loss.\n", boostingTolerance, peers.Source, ahead/tables, lower/tables)
-		if short > 0 || !(ahead > 0 && lower > 0) {
-			return fmt.Errorf("%d figures fall short", short)
-		}
-		return nil
-	}
-	legend := fmt.Sprintf("Peer: for logistic the exact optimum of scikit-learn (no worse by more than %v); for boosting the better of lightgbm and hist_gb at their defaults (no worse by more than %v). Peers' figures: %s.",
-		logisticTolerance, boostingTolerance, peers.Source)
-	fmt.Println("\n" + legend)
-	if write {
-		if err := writeQuality(ctx, rows, legend); err != nil {
-			return err
-		}
-	}
-	if len(rows) == 1 {
-		return fmt.Errorf("no table was found in %s", dir)
-	}
-	if short > 0 {
-		return fmt.Errorf("%d figures fall short", short)
+	fmt.Println("\n" + c.legend)
+}
+
+// verdict is an error if a figure falls short.
+func (c *compared) verdict() error {
+	if c.short > 0 || c.behind > 0 {
+		return fmt.Errorf("%d figures fall short, and boosting is behind %d peers in the mean", c.short, c.behind)
 	}
 	return nil
 }
@@ -166,16 +219,16 @@ func crossValidate(ctx context.Context, folder, variant string, tune int) ([]tra
 	})
 }
 
-// row is one learner beside its peer, and whether it holds up.
-func row(p peerTable, r train.CrossValidation, tuned bool) (cells []string, ok bool) {
-	peer, tolerance := p.Peers["logistic"], logisticTolerance
-	switch {
-	case tuned:
-		peer, tolerance = p.Peers["lightgbm_tuned"], boostingTolerance
-	case r.Learner != "logistic":
-		peer, tolerance = p.Peers["lightgbm"], boostingTolerance
-		if h, there := p.Peers["hist_gb"]; there {
-			peer.ROCAUC, peer.LogLoss = max(peer.ROCAUC, h.ROCAUC), min(peer.LogLoss, h.LogLoss)
+// row is one learner beside the best figures of some peers, and whether it holds up.
+func row(p peerTable, r train.CrossValidation, among []string) (cells []string, ok bool) {
+	tolerance := boostingTolerance
+	if r.Learner == "logistic" {
+		tolerance = logisticTolerance
+	}
+	peer := figures{LogLoss: math.Inf(1)}
+	for _, name := range among {
+		if f, known := p.Peers[name]; known {
+			peer.ROCAUC, peer.LogLoss = max(peer.ROCAUC, f.ROCAUC), min(peer.LogLoss, f.LogLoss)
 		}
 	}
 	auc, loss := r.ROCAUC-peer.ROCAUC, peer.LogLoss-r.LogLoss
@@ -193,21 +246,28 @@ func row(p peerTable, r train.CrossValidation, tuned bool) (cells []string, ok b
 const qualityFile = "docs/QUALITY.md"
 
 // writeQuality writes the figures as a page.
-func writeQuality(ctx context.Context, rows [][]string, legend string) error {
+func writeQuality(ctx context.Context, byDefault, tuned *compared) error {
 	commit, err := commitNow(ctx)
 	if err != nil {
 		return err
 	}
 	var b strings.Builder
-	b.WriteString("# Quality\n\nOur learners at default settings beside other libraries at theirs, by `go run ./bench quality --data DIR --write`:\n" +
-		"five folds by the fold rule (a row's fold is the number of rows before it that have its label, mod 5), the mean over the folds,\n" +
-		"settings and calibration chosen within each fold's training rows. Seconds are of all fits of five folds, the choice of settings included.\n\n")
-	for i, r := range rows {
-		b.WriteString("| " + strings.Join(r, " | ") + " |\n")
-		if i == 0 {
-			b.WriteString(strings.Repeat("|---", len(r)) + "|\n")
+	b.WriteString("# Quality\n\nOur learners beside other libraries, by `go run ./bench quality --data DIR --write`: five folds by the\n" +
+		"fold rule (a row's fold is the number of rows before it that have its label, mod 5), the mean over the folds,\n" +
+		"settings and calibration chosen within each fold's training rows. Seconds are of all fits of five folds, the choice of settings included.\n")
+	for _, part := range []struct {
+		title string
+		*compared
+	}{{"At default settings", byDefault}, {fmt.Sprintf("Tuned, --tune %d", train.Trials), tuned}} {
+		fmt.Fprintf(&b, "\n## %s\n\n", part.title)
+		for i, r := range part.rows {
+			b.WriteString("| " + strings.Join(r, " | ") + " |\n")
+			if i == 0 {
+				b.WriteString(strings.Repeat("|---", len(r)) + "|\n")
+			}
 		}
+		fmt.Fprintf(&b, "\n%s\n", part.legend)
 	}
-	fmt.Fprintf(&b, "\n%s\n\nCommit %s. Machine: %s.\n", legend, commit, machine())
+	fmt.Fprintf(&b, "\nCommit %s. Machine: %s.\n", commit, machine())
 	return os.WriteFile(qualityFile, []byte(b.String()), 0o644)
 }
