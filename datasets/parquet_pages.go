@@ -182,7 +182,7 @@ func (q *pages) page() error {
 		}
 		q.left = int(page.NumValues())
 		q.rows -= int64(q.left)
-		if q.rows < 0 {
+		if q.left < 0 || q.rows < 0 {
 			return errUnusual
 		}
 		return q.values(data, parquet.Encoding(page.Encoding()))

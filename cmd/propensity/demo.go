@@ -81,7 +81,11 @@ func (a *app) demo(ctx context.Context, o sample.Options, out, addr string, noSe
 	}
 	a.config, a.registry = filepath.Join(out, "propensity.yaml"), filepath.Join(out, "registry")
 	a.print("A simulated software company, %d accounts; its files are in %s. No account in it is real.", company.Accounts.Rows(), out)
-	if err := a.trainProject(ctx, nil, 0); err != nil && !errors.Is(err, errNo) {
+	sources, err := a.fromProject(nil)
+	if err != nil {
+		return err
+	}
+	if err := a.trainAll(ctx, sources); err != nil && !errors.Is(err, errNo) {
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
@@ -98,7 +102,7 @@ func (a *app) demo(ctx context.Context, o sample.Options, out, addr string, noSe
 		addr = "127.0.0.1:0"
 	}
 	a.quiet = true // the server's log would drown what the demo says
-	err := a.serve(ctx, addr, time.Second, ready)
+	err = a.serve(ctx, addr, time.Second, ready)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w: something else listens there; choose another with --addr 127.0.0.1:8081", err)
 	}

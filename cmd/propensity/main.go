@@ -94,6 +94,7 @@ keep each version in a registry, and serve probabilities with reasons.
 Results go to stdout, everything else to stderr.
 Exit codes: 0 done, 1 failed, 2 used wrongly, 3 a gate or check said no.`,
 		Example: `  propensity demo
+  propensity doctor --data telco.csv --id customerID --label Churn=Yes
   propensity train churn --data telco.csv --id customerID --label Churn=Yes
   propensity score churn@champion --in accounts.csv --out scores.csv
   propensity serve`,
@@ -118,7 +119,7 @@ Exit codes: 0 done, 1 failed, 2 used wrongly, 3 a gate or check said no.`,
 	f.Uint64Var(&a.seed, "seed", 1, "seed of everything random")
 	f.BoolVar(&a.json, "json", false, "results as JSON, for machines")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no notes")
-	root.AddCommand(a.demoCommand(), a.trainCommand(), a.evaluateCommand(), a.scoreCommand(), a.convertCommand(), a.modelsCommand(), a.serveCommand())
+	root.AddCommand(a.demoCommand(), a.doctorCommand(), a.trainCommand(), a.evaluateCommand(), a.scoreCommand(), a.convertCommand(), a.modelsCommand(), a.serveCommand())
 	usageArgs(root)
 	return root
 }

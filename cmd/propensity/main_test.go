@@ -228,7 +228,7 @@ func TestExitCodes(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	inFolder(t)
-	for _, c := range []string{"", "train", "evaluate", "score", "serve", "demo", "models", "models list", "models show", "models promote",
+	for _, c := range []string{"", "doctor", "train", "evaluate", "score", "serve", "demo", "models", "models list", "models show", "models promote",
 		"models rollback", "models verify", "models delete", "models log"} {
 		s := must(t, exitDone, append(strings.Fields(c), "--help")...)
 		mentions(t, s.out, "Usage:\n  propensity "+c, "Examples:\n  propensity "+c)

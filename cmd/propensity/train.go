@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"propensity/datasets"
 	"propensity/models"
@@ -30,8 +31,8 @@ type source struct {
 
 func (a *app) trainCommand() *cobra.Command {
 	var in source
-	var label, memory string
-	var types []string
+	var memory string
+	var table *tableText
 	c := &cobra.Command{
 		Use:   "train [NAME...]",
 		Short: "Train models from a table and publish them",
@@ -59,37 +60,32 @@ Exit code 3: the version was published, but a gate refused it the champion alias
 				if err := tableFlags(c); err != nil {
 					return err
 				}
-				return a.trainProject(c.Context(), names, in.memory)
+				sources, err := a.fromProject(names)
+				if err != nil {
+					return err
+				}
+				for i := range sources {
+					sources[i].memory = in.memory
+				}
+				return a.trainAll(c.Context(), sources)
 			}
 			if len(names) != 1 {
 				return fmt.Errorf("%w: with --data name the one model to train", errUsage)
-			}
-			if in.spec.Holdout == 0 { // in a spec, 0 is the default
-				return fmt.Errorf("%w: --holdout 0 leaves no row to judge by", errUsage)
 			}
 			if err := settingFlags(c, in.spec.Boosting, in.spec.Tune); err != nil {
 				return err
 			}
 			in.spec.Name, in.spec.Seed = names[0], a.seed
-			if in.spec.Types, err = parseTypes(types); err != nil {
+			if err := in.parse(table); err != nil {
 				return err
 			}
-			in.spec.Label, in.spec.Positive = parseLabel(label)
 			return a.trainAll(c.Context(), []source{in})
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&in.data, "data", "", "`file` with the table: CSV, Parquet, Arrow or NDJSON; - is stdin")
-	f.StringVar(&in.spec.ID, "id", "", "`column` of the account")
-	f.StringVar(&label, "label", "", "`column=value` of the positive outcome; the value may be left out for true/false and 1/0")
-	f.StringVar(&in.spec.Time, "time", "", "`column` of the moment: the newest window judges")
+	table = in.describe(f)
 	f.IntVar(&in.spec.Horizon, "horizon", 0, "`days` after the moment that the label looks at")
-	f.StringVar(&in.spec.Value, "value", "", "number `column` with the money at stake")
-	f.StringSliceVar(&in.spec.Drop, "drop", nil, "`columns` not to learn from")
-	f.StringSliceVar(&types, "types", nil, "types set by hand: `column=type` (number, boolean, category, time, text)")
-	f.StringSliceVar(&in.missing, "missing", nil, "`texts` that mean a missing value in every column")
 	f.StringVar(&in.spec.Split, "split", "", "`kind` of split: time, order or group (default: time with --time, else group)")
-	f.Float64Var(&in.spec.Holdout, "holdout", 0.2, "`share` of the rows that only judge")
 	f.StringSliceVar(&in.spec.Learners, "learner", nil, "`learners` to try: "+strings.Join(train.LearnerNames(), ", ")+" (default: logistic, boosting)")
 	f.IntVar(&in.spec.Boosting.Trees, "trees", 0, "fixed `number` of trees of boosting (default: as many as held-out rows support)")
 	f.IntVar(&in.spec.Boosting.Leaves, "leaves", 0, "most `leaves` of a tree of boosting (default: its own)")
@@ -102,6 +98,37 @@ Exit code 3: the version was published, but a gate refused it the champion alias
 	f.BoolVar(&in.spec.Rebands, "rebands", false, "cut the bands anew instead of keeping the champion's")
 	f.Float64SliceVar(&in.spec.Bands, "bands", nil, "`probabilities` from which the bands A, B, C ... start, the last 0")
 	return c
+}
+
+// tableText is what flags say of a table in a form that is still to be parsed.
+type tableText struct {
+	label string
+	types []string
+}
+
+// describe adds the flags that say what a table holds.
+func (in *source) describe(f *pflag.FlagSet) *tableText {
+	t := new(tableText)
+	f.StringVar(&in.data, "data", "", "`file` with the table: CSV, Parquet, Arrow or NDJSON; - is stdin")
+	f.StringVar(&in.spec.ID, "id", "", "`column` of the account")
+	f.StringVar(&t.label, "label", "", "`column=value` of the positive outcome; the value may be left out for true/false and 1/0")
+	f.StringVar(&in.spec.Time, "time", "", "`column` of the moment: the newest window judges")
+	f.StringVar(&in.spec.Value, "value", "", "number `column` with the money at stake")
+	f.StringSliceVar(&in.spec.Drop, "drop", nil, "`columns` not to learn from")
+	f.StringSliceVar(&t.types, "types", nil, "types set by hand: `column=type` (number, boolean, category, time, text)")
+	f.StringSliceVar(&in.missing, "missing", nil, "`texts` that mean a missing value in every column")
+	f.Float64Var(&in.spec.Holdout, "holdout", 0.2, "`share` of the rows that only judge")
+	return t
+}
+
+// parse takes over what flags say of the table.
+func (in *source) parse(t *tableText) (err error) {
+	if in.spec.Holdout == 0 { // in a spec, 0 is the default
+		return fmt.Errorf("%w: --holdout 0 leaves no row to judge by", errUsage)
+	}
+	in.spec.Label, in.spec.Positive = parseLabel(t.label)
+	in.spec.Types, err = parseTypes(t.types)
+	return err
 }
 
 // settingFlags refuses a 0 that was given: in a spec it is the default.
@@ -162,22 +189,22 @@ func parseTypes(pairs []string) (map[string]datasets.Kind, error) {
 	return out, nil
 }
 
-// trainProject trains models of the project file.
-func (a *app) trainProject(ctx context.Context, names []string, memory int64) error {
+// fromProject are models of the project file: the named ones, or all.
+func (a *app) fromProject(names []string) ([]source, error) {
 	b, err := os.ReadFile(a.config)
 	if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("%w: no --data, and no project file %s; name a table with --data, or a file with --config", errUsage, a.config)
+		return nil, fmt.Errorf("%w: no --data, and no project file %s; name a table with --data, or a file with --config", errUsage, a.config)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p, err := train.ParseProject(b)
 	if err != nil {
-		return fmt.Errorf("%s: %w", a.config, err)
+		return nil, fmt.Errorf("%s: %w", a.config, err)
 	}
 	all, err := p.Choose(names)
 	if err != nil {
-		return fmt.Errorf("%s: %w", a.config, err)
+		return nil, fmt.Errorf("%s: %w", a.config, err)
 	}
 	var sources []source
 	for _, m := range all {
@@ -186,9 +213,9 @@ func (a *app) trainProject(ctx context.Context, names []string, memory int64) er
 			data = filepath.Join(filepath.Dir(a.config), data)
 		}
 		m.Spec.Seed = a.seed
-		sources = append(sources, source{data: data, missing: m.Missing, spec: m.Spec, memory: memory})
+		sources = append(sources, source{data: data, missing: m.Missing, spec: m.Spec})
 	}
-	return a.trainAll(ctx, sources)
+	return sources, nil
 }
 
 // trainAll trains one model after the other; a gate that says no to one does not
