@@ -15,18 +15,21 @@ import (
 
 // frugal keeps garbage from adding much to so many bytes of a table, of so many
 // rows and columns, until undo is called. Columns are few and hold no pointers, so
-// that collecting often costs little; small tables are left alone. The limit makes
-// what reading and preparing let go return to the system at once.
+// that collecting often costs little; small tables are left alone. Of a large one
+// the limit makes what reading and preparing let go return to the system at once;
+// it must not be lower than what learning needs, or collecting would never end.
 func frugal(held int64, rows, columns int) (undo func()) {
-	const garbage = 16 << 20
+	const garbage, large = 16 << 20, 192 << 20
 	if held <= garbage {
 		return func() {}
 	}
 	percent := debug.SetGCPercent(100)
 	debug.SetGCPercent(max(5, min(percent, int(100*garbage/held))))
 	limit := debug.SetMemoryLimit(-1)
-	const perRow = 96 // labels, accounts, folds and scores; and boosting has a byte a cell
-	debug.SetMemoryLimit(min(limit, held+int64(rows)*int64(columns+perRow)+garbage))
+	if held > large {
+		const perRow = 90 // labels, accounts, folds and scores; and boosting has a byte a cell
+		debug.SetMemoryLimit(min(limit, held+int64(rows)*int64(columns+perRow)+garbage))
+	}
 	return func() {
 		debug.SetGCPercent(percent)
 		debug.SetMemoryLimit(limit)
