@@ -29,20 +29,22 @@ func (n *number) below(v float64) int {
 	return at + bit(n.threshold[at] < v)
 }
 
-// below64 is below of up to 64 values, one step of all after the other.
+// below64 is below of up to 64 values, one step of all after the other; for NaN it
+// is one more than there are thresholds.
 func (n *number) below64(at *[64]uint16, values []float64) {
 	if n.buckets != nil {
 		n.buckets.below64(at, values[:min(len(values), 64)])
 		return
 	}
 	t := n.aligned
+	values = values[:min(len(values), 64)]
+	missing := uint16(len(n.threshold) + 1)
 	if t == nil {
 		for k, v := range values {
-			at[k&63] = uint16(n.below(v))
+			at[k] = uint16(n.below(v)) | missing&uint16(-bit(v != v))
 		}
 		return
 	}
-	values = values[:min(len(values), 64)]
 	first, shift := t[1<<(n.top&7)], n.top&7
 	for k, v := range values {
 		at[k] = uint16(bit(first < v) << shift)
@@ -53,6 +55,9 @@ func (n *number) below64(at *[64]uint16, values []float64) {
 			a := at[k]
 			at[k] = a | uint16(bit(t[uint8(a)|half] < v)<<shift)
 		}
+	}
+	for k, v := range values {
+		at[k] |= missing & uint16(-bit(v != v)) // no threshold is below NaN
 	}
 }
 
@@ -102,25 +107,26 @@ func (p *part) answer64(m *masks, columns [][]float64, start, rows int) {
 	}
 	for i := range p.numbers {
 		n := &p.numbers[i]
-		n.answer64(m[n.from:n.from+len(n.threshold)+1], columns[n.feature][start:start+rows])
+		n.answer64(m, columns[n.feature][start:start+rows])
 	}
 }
 
-// answer64 fills in the answers of a feature's conditions and one word more.
-func (n *number) answer64(m []uint64, values []float64) {
+// answer64 fills in the answers of a feature's conditions and two words more.
+func (n *number) answer64(m *masks, values []float64) {
 	var at [64]uint16
 	n.below64(&at, values)
-	clear(m)
-	missing := uint64(0) // below no threshold, like the least values
-	for k, v := range values {
-		m[at[k&63]] |= 1 << (k & 63)
-		missing |= uint64(bit(v != v)) << (k & 63)
+	count := len(n.threshold)
+	clear(m[n.from : n.from+count+2])
+	from := uint16(n.from)
+	for k := range values[:min(len(values), 64)] {
+		m[from+at[k]] |= 1 << (k & 63)
 	}
-	m[0] &^= missing
+	missing := m[n.from+count+1]
 	yes := uint64(0)
 	for k, side := range n.missing {
-		yes |= m[k]
-		m[k] = yes | missing&-uint64(side)
+		word := &m[from+uint16(k)]
+		yes |= *word
+		*word = yes | missing&-uint64(side)
 	}
 }
 

