@@ -64,11 +64,15 @@ func (a *app) printJSON(v any) error {
 
 // table writes aligned columns; the first row is the head.
 func (a *app) table(rows [][]string) {
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, r := range rows {
 		fmt.Fprintln(w, strings.Join(r, "\t"))
 	}
 	w.Flush()
+	for line := range strings.Lines(b.String()) {
+		a.print("%s", strings.TrimRight(line, " \n"))
+	}
 }
 
 // version is that of the build, as the Go toolchain recorded it.
