@@ -65,7 +65,7 @@ func Defaults() Options {
 	return Options{
 		Trees: 2000, Leaves: 16, Rate: 0.04, L2: 1,
 		MinRows: 20, MinGain: 0, MinHessian: 1e-3,
-		Bins: 255, ColumnShare: 0.35, RowShare: 0.8, RowsMax: 500_000,
+		Bins: 255, ColumnShare: 0.35, RowShare: 0.8, RowsMax: 300_000,
 		CategoryOneHot: 4, CategoryMax: 32, CategoryRows: 20, CategorySmooth: 20, CategoryL2: 1,
 		CategoryRates: 30, CategoryPrior: 10, CategoryFolds: 5, CategoryBins: 32,
 		Patience: 50, Seed: 1,
