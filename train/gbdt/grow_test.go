@@ -179,3 +179,40 @@ func TestGrowsTheLeafOfMostGain(t *testing.T) {
 		}
 	}
 }
+
+// What a tree adds to the score of a row, of its sample or not, is what its nodes
+// say when they are followed one by one.
+func TestAddToTwin(t *testing.T) {
+	for seed := range uint64(3) {
+		m := mixedMatrix(9000, 40+seed)
+		o := Defaults()
+		o.RowShare, o.Leaves, o.ColumnShare = 0.4, 20, 0.8
+		b := boosterOf(t, m, o)
+		want := slices.Clone(b.raw)
+		for round := range 5 {
+			b.step(round)
+			g := &b.grower
+			if len(g.sample) < 3000 || len(g.rest) < 3000 {
+				t.Fatalf("%d rows of the sample, %d others", len(g.sample), len(g.rest))
+			}
+			for r := range want {
+				at := 0
+				for g.nodes[at].yes > 0 {
+					n := &g.nodes[at]
+					c := &g.columns[n.column]
+					bin := g.fields[c.field].rows[r]
+					if c.bins != nil {
+						bin = c.bins[bin]
+					}
+					if at = n.no; n.split.yes.has(bin) {
+						at = n.yes
+					}
+				}
+				want[r] += g.nodes[at].value
+			}
+			if !slices.Equal(b.raw, want) {
+				t.Fatalf("seed %d, round %d: scores differ", seed, round)
+			}
+		}
+	}
+}

@@ -1,7 +1,6 @@
 package gbdt
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -127,43 +126,43 @@ func TestPack(t *testing.T) {
 	}
 }
 
-func BenchmarkCount(b *testing.B) {
-	const n, width = 1 << 18, 32
-	r := rand.New(rand.NewPCG(1, 1))
-	sizes, rows := make([]int, width), make([][]uint8, width)
-	for k := range sizes {
-		sizes[k], rows[k] = 256, make([]uint8, n)
-		for i := range rows[k] {
-			switch k % 3 {
-			case 0:
-				rows[k][i] = uint8(r.IntN(256))
-			case 1:
-				rows[k][i] = uint8(min(255, r.ExpFloat64()*5))
-			default:
-				rows[k][i] = uint8(r.IntN(2) * r.IntN(256))
+// The bytes that are gathered are those of the sample's rows, of every column that
+// is used, whatever shares a byte.
+func TestGatherTwin(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 2))
+		n := rapid.SampledFrom([]int{1, 30, 9000}).Draw(t, "rows")
+		sizes := rapid.SliceOfN(rapid.SampledFrom([]int{2, 3, 40, 256}), 1, 30).Draw(t, "sizes")
+		columns := make([][]uint8, len(sizes))
+		for k, size := range sizes {
+			for range n {
+				columns[k] = append(columns[k], uint8(r.IntN(size)))
 			}
 		}
-	}
-	o := Defaults()
-	g := &grower{Options: &o, table: tableOf(sizes, rows), nearby: nearby{words: make([]uint64, n)}, sample: numbers(0, n)}
-	for i := range g.words {
-		g.words[i] = word(int64(r.IntN(2047)-1023), int64(r.IntN(1024)))
-	}
-	for k := range sizes {
-		g.used = append(g.used, k)
-	}
-	g.reset()
-	h := g.take()
-	for _, every := range []int{1, 4, 30} {
-		var leaf []int32
-		for i := 0; i < n; i += 1 + r.IntN(2*every-1) {
-			leaf = append(leaf, int32(i))
-		}
-		b.Run(fmt.Sprintf("one row of %d", every), func(b *testing.B) {
-			for b.Loop() {
-				g.count(h, leaf, func([]int) {})
+		o := Defaults()
+		g := &grower{Options: &o, table: tableOf(sizes, columns)}
+		for i := range int32(n) {
+			if i == 0 || r.IntN(2) == 0 {
+				g.sample = append(g.sample, i)
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(leaf)*width), "ns/cell")
-		})
-	}
+		}
+		for k := range sizes {
+			if k == 0 || r.IntN(2) == 0 {
+				g.used = append(g.used, k)
+			}
+		}
+		g.reset()
+		for _, k := range g.used {
+			bytes, width := g.near(k)
+			for at, row := range g.sample {
+				got := bytes[at*width]
+				if bins := g.columns[k].bins; bins != nil {
+					got = bins[got]
+				}
+				if got != columns[k][row] {
+					t.Fatalf("column %d, row %d: bin %d, want %d", k, row, got, columns[k][row])
+				}
+			}
+		}
+	})
 }
