@@ -102,7 +102,6 @@ func quality(ctx context.Context, dir, only string, write bool, tune int) error 
 type compared struct {
 	rows   [][]string // the head, then one per table and learner
 	short  int        // rows that fall short
-	means  []string   // by how much boosting is ahead of each peer in the mean of the tables
 	behind int        // peers that it is behind in the mean
 	legend string
 }
@@ -158,9 +157,10 @@ func compareQuality(ctx context.Context, dir, only string, tune int) (*compared,
 	if len(c.rows) == 1 {
 		return nil, fmt.Errorf("no table was found in %s", dir)
 	}
+	var means []string
 	for _, name := range rivals {
 		if n := tables[name]; n > 0 {
-			c.means = append(c.means, fmt.Sprintf("of %s by %+.5f in ROC AUC and %+.5f in log loss (%.0f tables)", name, ahead[name]/n, lower[name]/n, n))
+			means = append(means, fmt.Sprintf("of %s by %+.5f in ROC AUC and %+.5f in log loss (%.0f tables)", name, ahead[name]/n, lower[name]/n, n))
 			if !(ahead[name] > 0 && lower[name] > 0) {
 				c.behind++
 			}
@@ -171,7 +171,7 @@ func compareQuality(ctx context.Context, dir, only string, tune int) (*compared,
 	if tune > 0 {
 		against = fmt.Sprintf("lightgbm_tuned (no worse by more than %v)", boostingTolerance)
 	}
-	c.legend = fmt.Sprintf("Peer: %s. In the mean of the tables boosting is ahead %s. Peers' figures: %s.", against, strings.Join(c.means, "; "), peers.Source)
+	c.legend = fmt.Sprintf("Peer: %s. In the mean of the tables boosting is ahead %s. Peers' figures: %s.", against, strings.Join(means, "; "), peers.Source)
 	return c, nil
 }
 

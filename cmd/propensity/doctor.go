@@ -39,10 +39,7 @@ Exit code 3: a table holds too little for any model to be told from luck.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, names []string) error {
 			if in.data == "" {
-				if err := tableFlags(c); err != nil {
-					return err
-				}
-				sources, err := a.fromProject(names)
+				sources, err := a.withoutData(c, names)
 				if err != nil {
 					return err
 				}

@@ -57,10 +57,7 @@ Exit code 3: the version was published, but a gate refused it the champion alias
 				return err
 			}
 			if in.data == "" {
-				if err := tableFlags(c); err != nil {
-					return err
-				}
-				sources, err := a.fromProject(names)
+				sources, err := a.withoutData(c, names)
 				if err != nil {
 					return err
 				}
@@ -187,6 +184,14 @@ func parseTypes(pairs []string) (map[string]datasets.Kind, error) {
 		out[p[:i]] = k
 	}
 	return out, nil
+}
+
+// withoutData are models of the project file, where flags say nothing of a table.
+func (a *app) withoutData(c *cobra.Command, names []string) ([]source, error) {
+	if err := tableFlags(c); err != nil {
+		return nil, err
+	}
+	return a.fromProject(names)
 }
 
 // fromProject are models of the project file: the named ones, or all.

@@ -98,16 +98,10 @@ func newClusters(group []int, rows int) (clusters, error) {
 	if err := checkLength("group", len(group), rows); err != nil {
 		return c, err
 	}
-	if rows > 0 && slices.Min(group) >= 0 && slices.Max(group) < 16*rows { // a slice is smaller than a map, and quicker
-		number := make([]int32, slices.Max(group)+1)
-		for i, g := range group {
-			if number[g] == 0 {
-				c.count++
-				number[g] = int32(c.count)
-			}
-			c.of[i] = number[g] - 1
+	if rows > 0 && slices.Min(group) >= 0 {
+		if most := slices.Max(group); most < 16*rows { // a slice is smaller than a map, and quicker
+			return numbered(rows, most+1, func(k int) int { return group[k] }), nil
 		}
-		return c, nil
 	}
 	ids := make(map[int]int32)
 	for i, g := range group {
@@ -124,10 +118,16 @@ func newClusters(group []int, rows int) (clusters, error) {
 
 // take is the clusters of the given rows, numbered anew.
 func (c clusters) take(rows []int) clusters {
-	number := make([]int32, c.count)
-	out := clusters{of: make([]int32, len(rows))}
-	for k, i := range rows {
-		g := c.of[i]
+	return numbered(len(rows), c.count, func(k int) int { return int(c.of[rows[k]]) })
+}
+
+// numbered numbers the accounts of rows, whose ids are below a limit, in the order
+// of their first rows.
+func numbered(rows, limit int, id func(k int) int) clusters {
+	number := make([]int32, limit)
+	out := clusters{of: make([]int32, rows)}
+	for k := range out.of {
+		g := id(k)
 		if number[g] == 0 {
 			out.count++
 			number[g] = int32(out.count)

@@ -50,6 +50,7 @@ func (s *slice) add(sums *[64]float64, m *masks) {
 	var one, two reach
 	for trees := s.trees; len(trees) > 0; {
 		t := &trees[0]
+		one[0], two[0] = ^uint64(0), ^uint64(0)
 		if len(trees) == 1 {
 			one.split(0, splits, m)
 			one.add(sums, t, values)
@@ -77,9 +78,10 @@ func (r *reach) add(sums *[64]float64, t *slicedTree, values []float64) {
 // together their variables are more than there are registers.
 type reach [maxPartLeaves]uint64
 
+// splitBoth does splits of r's tree and as many of o's.
+//
 //go:noinline
 func (r *reach) splitBoth(o *reach, first, second []uint32, m *masks) {
-	r[0], o[0] = ^uint64(0), ^uint64(0)
 	second = second[:len(first)]
 	for k, split := range first {
 		from := &r[uint8(split>>16)]
@@ -94,11 +96,10 @@ func (r *reach) splitBoth(o *reach, first, second []uint32, m *masks) {
 	}
 }
 
-// split does the splits from one on, all of them from 0 on.
+// split does the splits from one on.
+//
+//go:noinline
 func (r *reach) split(done int, splits []uint32, m *masks) {
-	if done == 0 {
-		r[0] = ^uint64(0)
-	}
 	for k := done; k < len(splits); k++ {
 		split := splits[k]
 		from := &r[uint8(split>>16)]

@@ -1,11 +1,14 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"hash/fnv"
 	"math"
+	"runtime"
 	"slices"
-	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"propensity/datasets"
 )
@@ -64,11 +67,15 @@ func examineColumns(in Input) []Column {
 	out := make([]Column, len(in.Columns))
 	prints := make([]uint64, len(in.Columns))
 	order := byMoment(in.Moments)
-	var wait sync.WaitGroup
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
 	for k := range in.Columns {
-		wait.Go(func() { out[k], prints[k] = examine(&in.Columns[k], order, in.Moments) })
+		group.Go(func() error {
+			out[k], prints[k] = examine(&in.Columns[k], order, in.Moments)
+			return nil
+		})
 	}
-	wait.Wait()
+	_ = group.Wait() // examine never fails
 	first := map[uint64]int{}
 	for k := range out {
 		if out[k].Distinct < 2 {
@@ -189,15 +196,7 @@ func byMoment(moments []int64) []int {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(i, j int) int {
-		switch {
-		case moments[i] < moments[j]:
-			return -1
-		case moments[i] > moments[j]:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(moments[i], moments[j]) })
 	return order
 }
 

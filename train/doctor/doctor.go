@@ -73,6 +73,12 @@ func Examine(in Input) (*Report, error) {
 	if !(in.Holdout > 0 && in.Holdout < 1) {
 		return nil, fmt.Errorf("%w: a share of %v to judge by", ErrInput, in.Holdout)
 	}
+	if in.Group == nil {
+		in.Group = make([]int, n)
+		for i := range in.Group {
+			in.Group[i] = i
+		}
+	}
 	r := &Report{Rows: n, Unlabelled: in.Unlabelled}
 	for _, y := range in.Label {
 		r.Positives += int(y)
@@ -101,12 +107,6 @@ func Examine(in Input) (*Report, error) {
 
 // outcomes counts the accounts that have a positive row and those that have none.
 func outcomes(in Input) (positive, negative int) {
-	if in.Group == nil {
-		for _, y := range in.Label {
-			positive += int(y)
-		}
-		return positive, len(in.Label) - positive
-	}
 	has := map[int]bool{}
 	for i, g := range in.Group {
 		has[g] = has[g] || in.Label[i] == 1

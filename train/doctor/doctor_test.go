@@ -247,10 +247,11 @@ func TestPeriods(t *testing.T) {
 		for i := range c.days {
 			in.Moments = append(in.Moments, time.Date(2025, 12, 31, 13, 0, 0, 0, time.UTC).AddDate(0, 0, i).UnixMicro())
 		}
-		got, err := periods(in)
+		r, err := Examine(in)
 		if err != nil {
 			t.Fatal(err)
 		}
+		got := r.Periods
 		rows := 0
 		for _, p := range got {
 			rows += p.Rows

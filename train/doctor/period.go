@@ -57,9 +57,7 @@ func periods(in Input) ([]Period, error) {
 		for _, i := range rows[day] {
 			label = append(label, in.Label[i])
 			p.Positives += int(in.Label[i])
-			if in.Group != nil {
-				group = append(group, in.Group[i])
-			}
+			group = append(group, in.Group[i])
 		}
 		var err error
 		if p.Rate, err = evaluate.Rate(label, group); err != nil {

@@ -89,11 +89,7 @@ func dayOf(more int, in Input) string {
 	came := map[int]bool{}
 	for i, m := range in.Moments {
 		if in.Label[i] == 1 && float64(m) > since {
-			g := i
-			if in.Group != nil {
-				g = in.Group[i]
-			}
-			came[g] = true
+			came[in.Group[i]] = true
 		}
 	}
 	days := (last - max(since, first)) / day
