@@ -88,6 +88,38 @@ func (c *Column) Len() int {
 	}
 }
 
+// Distinct numbers the values of the column in the order of their first rows, which
+// it gives too; number has -1 for a row whose value is missing.
+func (c *Column) Distinct() (number []int32, first []int) {
+	switch c.Kind {
+	case Number, Boolean:
+		return distinct(c.Numbers, math.IsNaN)
+	case Time:
+		return distinct(c.Times, func(t int64) bool { return t == MissingTime })
+	default:
+		return distinct(c.Codes, func(k int32) bool { return k < 0 })
+	}
+}
+
+func distinct[T comparable](values []T, missing func(T) bool) (number []int32, first []int) {
+	number = make([]int32, len(values))
+	known := map[T]int32{}
+	for i, v := range values {
+		if missing(v) {
+			number[i] = -1
+			continue
+		}
+		k, ok := known[v]
+		if !ok {
+			k = int32(len(first))
+			known[v] = k
+			first = append(first, i)
+		}
+		number[i] = k
+	}
+	return number, first
+}
+
 // Value is one cell; the zero Value is missing. It is passed by value, so a row
 // costs no allocation per cell.
 type Value struct {

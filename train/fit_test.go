@@ -93,14 +93,7 @@ func TestLeftOutText(t *testing.T) {
 // With one fold, the model that was calibrated is the model: nothing is fitted twice.
 func TestOneFoldOneFit(t *testing.T) {
 	p, s := prepared1(t, known(900, 5), Spec{ID: "who"})
-	all := make([]int, 900)
-	for i := range all {
-		all[i] = i
-	}
-	e, err := p.encode(all)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, e := encodeAll(t, p)
 	fold := datasets.FoldsOf(datasets.FoldsRule(p.label, 4), 4)[0]
 	for _, name := range LearnerNames() {
 		for _, trees := range []int{0, 12} {

@@ -67,18 +67,25 @@ func TestSettleUnknown(t *testing.T) {
 	}
 }
 
+// encodeAll encodes every labelled row, by an encoder that saw them all.
+func encodeAll(t *testing.T, p *prepared) (rows []int, e *encoded) {
+	t.Helper()
+	rows = make([]int, len(p.label))
+	for i := range rows {
+		rows[i] = i
+	}
+	e, err := p.encode(rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows, e
+}
+
 // Trees given by hand are the trees that are grown; otherwise held-out rows say
 // how many. Leaves and rate hold either way.
 func TestBoostingByHand(t *testing.T) {
 	p, s := prepared1(t, known(900, 5), Spec{ID: "who"})
-	all := make([]int, len(p.label))
-	for i := range all {
-		all[i] = i
-	}
-	e, err := p.encode(all)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, e := encodeAll(t, p)
 	folds := datasets.FoldsOf(datasets.FoldsRule(p.label, 3), 3)
 	for _, c := range []struct {
 		set   BoostingSettings

@@ -110,21 +110,20 @@ func candidates(names []string, s Spec) (out []string) {
 
 // readLabel turns the label column into 0 and 1, with the rows that have one.
 func readLabel(c *datasets.Column, positive string) (rows []int, label []float64, spelled string, err error) {
-	number, texts := distinct(c)
-	of := make([]int, len(texts))
+	number, first := c.Distinct()
+	of := make([]int, len(first))
 	for _, k := range number {
 		if k >= 0 {
 			of[k]++
 		}
 	}
 	counts := map[string]int{}
-	var order []string
-	for k, text := range texts {
-		if of[k] > 0 {
-			counts[text] = of[k]
-			order = append(order, text)
-		}
+	texts := make([]string, len(first))
+	for k, i := range first {
+		texts[k] = c.At(i).String()
+		counts[texts[k]] = of[k]
 	}
+	order := slices.Clone(texts)
 	slices.Sort(order)
 	fault := func(format string, args ...any) error {
 		return fmt.Errorf("%w: column %q "+format, append([]any{ErrLabel, c.Name}, args...)...)
@@ -166,39 +165,6 @@ func readLabel(c *datasets.Column, positive string) (rows []int, label []float64
 		rows, label = append(rows, i), append(label, y)
 	}
 	return rows, label, spelled, nil
-}
-
-// distinct numbers the values of a column, -1 where one is missing, and spells
-// each.
-func distinct(c *datasets.Column) (number []int32, texts []string) {
-	switch c.Kind {
-	case datasets.Number, datasets.Boolean:
-		return enumerate(c.Numbers, func(x float64) bool { return math.IsNaN(x) }, func(x float64) string {
-			return datasets.Value{Kind: c.Kind, Number: x}.String()
-		})
-	case datasets.Time:
-		return enumerate(c.Times, func(t int64) bool { return t == datasets.MissingTime }, datasets.FormatTime)
-	}
-	return c.Codes, c.Values
-}
-
-func enumerate[T comparable](xs []T, missing func(T) bool, spell func(T) string) (number []int32, texts []string) {
-	number = make([]int32, len(xs))
-	known := map[T]int32{}
-	for i, x := range xs {
-		if missing(x) {
-			number[i] = -1
-			continue
-		}
-		k, ok := known[x]
-		if !ok {
-			k = int32(len(texts))
-			known[x] = k
-			texts = append(texts, spell(x))
-		}
-		number[i] = k
-	}
-	return number, texts
 }
 
 // spellPositive spells the positive value as cells of that kind are spelled.

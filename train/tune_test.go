@@ -60,14 +60,7 @@ func TestFinalists(t *testing.T) {
 // A quarter shares no account with the others, and together they are all rows.
 func TestQuarter(t *testing.T) {
 	p, s := prepared1(t, known(4000, 5), Spec{ID: "who"})
-	rows := make([]int, len(p.label))
-	for i := range rows {
-		rows[i] = i
-	}
-	e, err := p.encode(rows)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows, e := encodeAll(t, p)
 	quarter, others := quarterOf(&e.matrix, s.Seed)
 	if all := slices.Sorted(slices.Values(append(slices.Clone(quarter), others...))); !slices.Equal(all, rows) {
 		t.Errorf("%d and %d rows are not the %d there are", len(quarter), len(others), len(rows))
@@ -95,14 +88,7 @@ func TestQuarter(t *testing.T) {
 func TestTuneBoosting(t *testing.T) {
 	for _, rows := range []int{300, 2500} { // too few for a quarter, and enough
 		p, s := prepared1(t, known(rows, 5), Spec{ID: "who", Tune: 3})
-		all := make([]int, len(p.label))
-		for i := range all {
-			all[i] = i
-		}
-		e, err := p.encode(all)
-		if err != nil {
-			t.Fatal(err)
-		}
+		all, e := encodeAll(t, p)
 		folds := datasets.FoldsOf(datasets.FoldsRule(p.label, 3), 3)
 		last := 0
 		tune := func() settled {

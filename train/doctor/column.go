@@ -92,11 +92,14 @@ func examineColumns(in Input) []Column {
 
 // examine looks at one column. The print is the same for columns that tell the same.
 func examine(c *datasets.Column, order []int, moments []int64) (out Column, print uint64) {
-	number, counts := numbered(c)
-	out = Column{Name: c.Name, Kind: c.Kind.String(), Distinct: len(counts)}
+	number, first := c.Distinct()
+	out = Column{Name: c.Name, Kind: c.Kind.String(), Distinct: len(first)}
+	counts := make([]int, len(first)) // rows of each value
 	for _, k := range number {
 		if k < 0 {
 			out.Missing++
+		} else {
+			counts[k]++
 		}
 	}
 	filled := len(number) - out.Missing
@@ -140,38 +143,6 @@ func hash(s string) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(s)) //nolint:errcheck // a hash never fails
 	return h.Sum64()
-}
-
-// numbered numbers the values of a column in the order of their first row, -1
-// where one is missing, and counts the rows of each.
-func numbered(c *datasets.Column) (number []int32, counts []int) {
-	switch c.Kind {
-	case datasets.Number, datasets.Boolean:
-		return enumerate(c.Numbers, func(x float64) bool { return math.IsNaN(x) })
-	case datasets.Time:
-		return enumerate(c.Times, func(t int64) bool { return t == datasets.MissingTime })
-	}
-	return enumerate(c.Codes, func(k int32) bool { return k < 0 })
-}
-
-func enumerate[T comparable](values []T, missing func(T) bool) (number []int32, counts []int) {
-	number = make([]int32, len(values))
-	known := map[T]int32{}
-	for i, v := range values {
-		if missing(v) {
-			number[i] = -1
-			continue
-		}
-		k, ok := known[v]
-		if !ok {
-			k = int32(len(counts))
-			known[v] = k
-			counts = append(counts, 0)
-		}
-		number[i] = k
-		counts[k]++
-	}
-	return number, counts
 }
 
 // serial says that all values are whole numbers, as ids are and few measurements.

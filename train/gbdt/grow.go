@@ -51,6 +51,7 @@ type grower struct {
 	counters []counter // by goroutine
 	leaves   []leaf
 	nodes    []node
+	ways     [][maxBins]uint8 // of each split: see goes
 }
 
 // grow grows a tree on g.sample and the given columns, ascending. A tree without
@@ -402,10 +403,10 @@ func (g *grower) addTo(raw []float64, nodes []node) {
 			raw[g.sample[k]] += value
 		}
 	})
-	goes := make([][maxBins]uint8, len(nodes))
+	g.ways = slices.Grow(g.ways[:0], len(nodes))[:len(nodes)]
 	for i := range nodes {
 		if nodes[i].yes > 0 {
-			g.goes(&goes[i], &nodes[i].split)
+			g.goes(&g.ways[i], &nodes[i].split)
 		}
 	}
 	chunks(g.crew, len(g.rest), func(_, from, to int) {
@@ -420,7 +421,7 @@ func (g *grower) addTo(raw []float64, nodes []node) {
 				}
 				continue
 			}
-			yes := part(rows, spare[:len(rows)], g.fields[g.columns[n.column].field].rows, 1, &goes[i])
+			yes := part(rows, spare[:len(rows)], g.fields[g.columns[n.column].field].rows, 1, &g.ways[i])
 			copy(rows[yes:], spare[:len(rows)-yes])
 			within[n.yes], within[n.no] = rows[:yes], rows[yes:]
 		}
