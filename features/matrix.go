@@ -24,6 +24,7 @@ type Matrix struct {
 	Columns  [][]float64 // one slice per feature, one value per row; nil: see Load
 	Label    []float64   // 0 or 1 a row
 	Group    []int       // the account of a row, 0 to n-1: rows of one account are not independent
+	Weight   []float64   // how much a row counts, above 0 and finite; nil: every row counts 1
 
 	// Load fills dst with feature j of the given rows of its source, one value a
 	// row; several goroutines may call it. It is used where Columns is nil.
@@ -90,13 +91,13 @@ func (m *Matrix) Take(rows []int) Matrix {
 	for j, col := range m.Columns {
 		out.Columns[j] = datasets.Take(col, rows)
 	}
-	out.Label, out.Group = datasets.Take(m.Label, rows), datasets.Take(m.Group, rows)
+	out.Label, out.Group, out.Weight = datasets.Take(m.Label, rows), datasets.Take(m.Group, rows), datasets.Take(m.Weight, rows)
 	return out
 }
 
 // Select is the matrix of the given features, in the given order; columns are shared.
 func (m *Matrix) Select(features []int) Matrix {
-	out := Matrix{Label: m.Label, Group: m.Group, Index: m.Index, Apart: m.Apart}
+	out := Matrix{Label: m.Label, Group: m.Group, Weight: m.Weight, Index: m.Index, Apart: m.Apart}
 	for _, j := range features {
 		out.Features = append(out.Features, m.Features[j])
 		if m.Columns != nil {

@@ -15,6 +15,16 @@ type Metrics struct {
 	Gate        Gate              `json:"gate"`
 	// Importance is the share of each feature, 0 to 1, largest first.
 	Importance []Importance `json:"importance"`
+
+	Leaks        []Leak        `json:"leaks,omitempty"`
+	Backtest     *Backtest     `json:"backtest,omitempty"`
+	Shift        *Shift        `json:"shift,omitempty"`
+	Capacity     []Capacity    `json:"capacity,omitempty"`
+	Segments     []Segment     `json:"segments,omitempty"`
+	Coefficients []Coefficient `json:"coefficients,omitempty"` // of a linear model
+	Scorecard    *Scorecard    `json:"scorecard,omitempty"`
+	Learnt       *Learnt       `json:"learnt,omitempty"`
+	Surrogate    *Surrogate    `json:"surrogate,omitempty"`
 }
 
 // Candidate is one learner's model and its quality.
