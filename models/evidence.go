@@ -94,6 +94,8 @@ type Segment struct {
 	// ROCAUC and LogLoss are absent where there are too few rows to tell.
 	ROCAUC  *evaluate.Interval `json:"roc_auc,omitempty"`
 	LogLoss *evaluate.Interval `json:"log_loss,omitempty"`
+	// Few says that there are too few accounts to judge: Observed is wide, the rest absent.
+	Few bool `json:"few,omitempty"`
 	// Weak says what is the matter there; empty: nothing that chance does not explain.
 	Weak string `json:"weak,omitempty"`
 }

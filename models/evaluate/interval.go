@@ -60,20 +60,23 @@ func Rate(y []float64, group []int) (Interval, error) {
 	return rate(y, c), nil
 }
 
-func rate(y []float64, c clusters) Interval {
+func rate(y []float64, c clusters) Interval { return wilson(mean(y), effectiveRows(y, c)) }
+
+// effectiveRows is the number of independent rows that labels are worth.
+func effectiveRows(y []float64, c clusters) float64 {
 	n := float64(len(y))
 	p := mean(y)
 	switch {
 	case c.count == len(y):
-		return wilson(p, n)
+		return n
 	case c.count < 2:
-		return wilson(p, 0)
+		return 0
 	case p == 0 || p == 1: // no spread to measure: rows of an account may all be one
-		return wilson(p, float64(c.count))
+		return float64(c.count)
 	}
 	effect := clusterVariance(y, p, c) / (p * (1 - p) / (n - 1))
 	degrees := student(len(y)-1) / student(c.count-1)
-	return wilson(p, min(n/effect*degrees*degrees, n))
+	return min(n/effect*degrees*degrees, n)
 }
 
 // clusterVariance is the variance of the mean m over the rows x, a ratio of sums
