@@ -33,6 +33,7 @@ func libraryOwners() map[string]string {
 		"github.com/prometheus":          "serve",
 		"github.com/sjwhitworth/golearn": "train/golearn",
 		"cel.dev":                        "features/expr",
+		"gonum.org/v1/plot":              "models/report",
 	}
 }
 
