@@ -11,6 +11,10 @@ import (
 	"propensity/models/evaluate"
 )
 
+func near(a, b, tolerance float64) bool {
+	return math.Abs(a-b) <= tolerance*max(1, math.Abs(a), math.Abs(b))
+}
+
 // Worked again step by step for one learner: the figures are the means over the
 // folds of models that saw only the other folds.
 func TestCrossValidate(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"propensity/models"
 	"propensity/train/gbdt"
 	"propensity/train/golearn"
+	regression "propensity/train/logistic"
 )
 
 // Learner fits a model. It learns from train alone; valid, which may be empty,
@@ -75,7 +76,7 @@ func settle(ctx context.Context, name string, m *features.Matrix, folds []datase
 	case boosting:
 		return settleBoosting(ctx, m, folds, s, tick)
 	case logistic:
-		l := Logistic{L2: 1}
+		l := regression.Learner{L2: 1}
 		raw, model, err := outOfFold(ctx, l, m, folds, tick)
 		return settled{l, map[string]float64{"l2": l.L2}, raw, model}, err
 	case cart:

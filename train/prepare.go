@@ -10,9 +10,11 @@ import (
 
 	"propensity/datasets"
 	"propensity/models"
+	regression "propensity/train/logistic"
 )
 
-// ErrOneClass, in logistic.go, is also the error of a label with one class.
+// ErrOneClass is a label that is always the same.
+var ErrOneClass = regression.ErrOneClass
 
 // prepared is a table taken apart: what may be learnt from, and what is known
 // about each row besides. All slices have one place per labelled row.

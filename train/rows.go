@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"propensity/datasets"
 	"propensity/features"
 	"propensity/models"
@@ -184,4 +186,25 @@ func rawBlock(dst []float64, model models.Model, columns [][]float64) {
 		copy(dst[first:end], models.RawAll(model, mine, end-first))
 		return nil
 	})
+}
+
+// parallel runs f for 0 to n-1, as many at once as there are processors, and
+// returns the error of the lowest index, so that it is the same one every time.
+func parallel(n int, f func(i int) error) error {
+	faults := make([]error, n)
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range n {
+		g.Go(func() error {
+			faults[i] = f(i)
+			return nil
+		})
+	}
+	_ = g.Wait() // faults hold the errors
+	for _, err := range faults {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,6 +1,6 @@
-"""Makes logistic.json: the optimum of scikit-learn on a small mixed table.
+"""Makes l2.json: the optimum of scikit-learn on a small mixed table.
 
-    python logistic.py > logistic.json      (scikit-learn 1.9.1, numpy 2.4)
+    python l2.py > l2.json      (scikit-learn 1.9.1, numpy 2.4)
 
 NaN (null in JSON) is missing, -1 an unseen category. The design is written out by
 hand here: median impute with an indicator of missing, standardised numbers, one-hot

@@ -1,4 +1,4 @@
-package train
+package logistic
 
 import (
 	"context"
@@ -18,8 +18,6 @@ import (
 	"propensity/features"
 	"propensity/models"
 )
-
-var _ Learner = Logistic{}
 
 // matrixOf is a matrix of features a, b, c ...; levels 0 is a number.
 func matrixOf(levels []int, label []float64, columns ...[]float64) features.Matrix {
@@ -114,7 +112,7 @@ func TestLogisticAgreesWithScikitLearn(t *testing.T) {
 			Probabilities []float64
 		}
 	}
-	b, err := os.ReadFile("testdata/logistic.json")
+	b, err := os.ReadFile("testdata/l2.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +139,7 @@ func TestLogisticAgreesWithScikitLearn(t *testing.T) {
 	}
 	for _, fit := range want.Fits {
 		for name, from := range map[string]int{"cholesky": math.MaxInt, "conjugate gradients": 0} {
-			m, err := Logistic{L2: fit.L2, MaxSteps: 10}.fit(t.Context(), &train, from)
+			m, err := Learner{L2: fit.L2, MaxSteps: 10}.fit(t.Context(), &train, from)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -231,7 +229,7 @@ func TestDesignSums(t *testing.T) {
 func TestLogisticGradientIsZero(t *testing.T) {
 	m := mixed(rand.New(rand.NewPCG(1, 2)), 400, []int{0, 3, 0, 0, 6})
 	const l2 = 0.7
-	model, err := Logistic{L2: l2}.Fit(t.Context(), m, features.Matrix{})
+	model, err := Learner{L2: l2}.Fit(t.Context(), m, features.Matrix{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +290,7 @@ func TestLogisticGradientIsZero(t *testing.T) {
 
 func TestLogisticMeanAndSpread(t *testing.T) {
 	m := mixed(rand.New(rand.NewPCG(3, 4)), 500, []int{0, 4, 2})
-	model, err := Logistic{}.Fit(t.Context(), m, features.Matrix{})
+	model, err := Learner{}.Fit(t.Context(), m, features.Matrix{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +321,7 @@ func TestLogisticSameBitsAtAnyGOMAXPROCS(t *testing.T) {
 		var want []float64
 		for _, procs := range []int{1, 2, 4} {
 			runtime.GOMAXPROCS(procs)
-			model, err := Logistic{}.fit(t.Context(), &m, from)
+			model, err := Learner{}.fit(t.Context(), &m, from)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -342,11 +340,11 @@ func TestLogisticSameBitsAtAnyGOMAXPROCS(t *testing.T) {
 func TestLogisticBothSolversAgree(t *testing.T) {
 	m := mixed(rand.New(rand.NewPCG(7, 8)), 3000, []int{500, 0, 200, 0})
 	for _, l2 := range []float64{0.05, 1, 20} {
-		a, err := Logistic{L2: l2}.fit(t.Context(), &m, math.MaxInt)
+		a, err := Learner{L2: l2}.fit(t.Context(), &m, math.MaxInt)
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := Logistic{L2: l2}.fit(t.Context(), &m, 0)
+		b, err := Learner{L2: l2}.fit(t.Context(), &m, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -381,7 +379,7 @@ func TestLogisticUnusualData(t *testing.T) {
 		{"tiny values", 0, []float64{3e-320, 0, 3e-320, 3e-320, 0, 3e-320}, 3e-320, nan},
 	} {
 		m := matrixOf([]int{c.levels, 0}, label, c.column, flat)
-		model, err := Logistic{}.Fit(t.Context(), m, features.Matrix{})
+		model, err := Learner{}.Fit(t.Context(), m, features.Matrix{})
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -400,7 +398,7 @@ func TestLogisticUnusualData(t *testing.T) {
 }
 
 func TestLogisticWithoutFeatures(t *testing.T) {
-	model, err := Logistic{}.Fit(t.Context(), matrixOf(nil, []float64{1, 0, 0, 0}), features.Matrix{})
+	model, err := Learner{}.Fit(t.Context(), matrixOf(nil, []float64{1, 0, 0, 0}), features.Matrix{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -427,21 +425,21 @@ func TestLogisticSeparatedAndCollinear(t *testing.T) {
 		refused["collinear "+string(rune('a'+seed))] = m
 	}
 	for name, m := range refused {
-		if _, err := (Logistic{L2: -1}).Fit(t.Context(), m, features.Matrix{}); !errors.Is(err, ErrNoOptimum) || !strings.Contains(err.Error(), "set L2 above 0") {
+		if _, err := (Learner{L2: -1}).Fit(t.Context(), m, features.Matrix{}); !errors.Is(err, ErrNoOptimum) || !strings.Contains(err.Error(), "set L2 above 0") {
 			t.Errorf("%s without a penalty: %v", name, err)
 		}
 	}
-	if _, err := (Logistic{L2: -1}).fit(t.Context(), &collinear, 0); !errors.Is(err, ErrNoOptimum) {
+	if _, err := (Learner{L2: -1}).fit(t.Context(), &collinear, 0); !errors.Is(err, ErrNoOptimum) {
 		t.Errorf("wide without a penalty: %v", err)
 	}
-	model, err := Logistic{}.Fit(t.Context(), separated, features.Matrix{})
+	model, err := Learner{}.Fit(t.Context(), separated, features.Matrix{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if low, high := model.Raw([]float64{1}), model.Raw([]float64{6}); !(low < -0.5 && high > 0.5 && high < 10) {
 		t.Errorf("separated: %v to %v", low, high)
 	}
-	if model, err = (Logistic{}).Fit(t.Context(), collinear, features.Matrix{}); err != nil {
+	if model, err = (Learner{}).Fit(t.Context(), collinear, features.Matrix{}); err != nil {
 		t.Fatal(err)
 	}
 	if terms := model.(*models.Linear).Terms; !near(terms[0].Weight, terms[1].Weight, 1e-9) || terms[0].Weight <= 0 {
@@ -452,7 +450,7 @@ func TestLogisticSeparatedAndCollinear(t *testing.T) {
 	constant, missing := make([]float64, 8), slices.Repeat([]float64{math.NaN()}, 8)
 	two := matrixOf([]int{0, 0, 0, 1, 2}, []float64{1, 0, 0, 0, 1, 1, 1, 0}, []float64{0, 0, 0, 0, 1, 1, 1, 1},
 		constant, missing, constant, missing)
-	if model, err = (Logistic{L2: -1}).Fit(t.Context(), two, features.Matrix{}); err != nil {
+	if model, err = (Learner{L2: -1}).Fit(t.Context(), two, features.Matrix{}); err != nil {
 		t.Fatal(err)
 	}
 	if a, b := model.Raw([]float64{0, 0, 0, 0, 0}), model.Raw([]float64{1, 0, 0, 0, 0}); !near(a, -math.Log(3), 1e-12) || !near(b, math.Log(3), 1e-12) {
@@ -480,7 +478,7 @@ func TestLogisticOvershoot(t *testing.T) {
 			}
 		}
 		m := matrixOf(make([]int, len(columns)), label, columns...)
-		if _, err := (Logistic{L2: 1e-4}).Fit(t.Context(), m, features.Matrix{}); err != nil && !errors.Is(err, ErrOneClass) {
+		if _, err := (Learner{L2: 1e-4}).Fit(t.Context(), m, features.Matrix{}); err != nil && !errors.Is(err, ErrOneClass) {
 			t.Errorf("seed %d: %v", seed, err)
 		}
 	}
@@ -493,28 +491,28 @@ func TestLogisticRefuses(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		ctx   context.Context
-		l     Logistic
+		l     Learner
 		m     features.Matrix
 		is    error
 		words string
 	}{
-		{"one class", t.Context(), Logistic{}, matrixOf([]int{0}, []float64{1, 1, 1, 1}, good), ErrOneClass, "4 of 4"},
-		{"no rows", t.Context(), Logistic{}, matrixOf([]int{0}, nil, nil), ErrOneClass, "0 of 0"},
-		{"label", t.Context(), Logistic{}, matrixOf([]int{0}, []float64{0, 1, 2, 1}, good), nil, "row 2: label 2"},
-		{"label missing", t.Context(), Logistic{}, matrixOf([]int{0}, []float64{0, 1, math.NaN(), 1}, good), nil, "row 2: label NaN"},
-		{"infinity", t.Context(), Logistic{}, matrixOf([]int{0, 0}, label, good, []float64{1, math.Inf(-1), 2, 3}), nil, `feature "b", row 1: -Inf`},
-		{"range", t.Context(), Logistic{}, matrixOf([]int{0}, label, []float64{-1.7e308, 1.7e308, 1.7e308, 1.7e308}), nil, `feature "a"`},
-		{"code", t.Context(), Logistic{}, matrixOf([]int{2}, label, []float64{0, 1, 2, 0}), nil, `feature "a", row 2: code 2, want -1 to 1`},
-		{"half a code", t.Context(), Logistic{}, matrixOf([]int{2}, label, []float64{0, 0.5, 1, 0}), nil, "row 1: code 0.5"},
-		{"infinite code", t.Context(), Logistic{}, matrixOf([]int{2}, label, []float64{0, math.Inf(1), 1, 0}), nil, "row 1: code +Inf"},
-		{"short column", t.Context(), Logistic{}, matrixOf([]int{0}, label, good[:3]), nil, "3 values, 4 labels"},
-		{"no column", t.Context(), Logistic{}, matrixOf([]int{0}, label), nil, "0 columns, 1 features"},
-		{"L2", t.Context(), Logistic{L2: math.NaN()}, matrixOf([]int{0}, label, good), nil, "L2 NaN"},
-		{"tolerance", t.Context(), Logistic{Tolerance: -1}, matrixOf([]int{0}, label, good), nil, "Tolerance -1"},
-		{"steps", t.Context(), Logistic{MaxSteps: -1}, matrixOf([]int{0}, label, good), nil, "MaxSteps -1"},
-		{"too few steps", t.Context(), Logistic{MaxSteps: 1}, matrixOf([]int{0}, label, good), ErrNoOptimum, "1 steps"},
-		{"cancelled", cancelled, Logistic{}, matrixOf([]int{0}, label, good), context.Canceled, ""},
-		{"cancelled, no features", cancelled, Logistic{}, matrixOf(nil, label), context.Canceled, ""},
+		{"one class", t.Context(), Learner{}, matrixOf([]int{0}, []float64{1, 1, 1, 1}, good), ErrOneClass, "4 of 4"},
+		{"no rows", t.Context(), Learner{}, matrixOf([]int{0}, nil, nil), ErrOneClass, "0 of 0"},
+		{"label", t.Context(), Learner{}, matrixOf([]int{0}, []float64{0, 1, 2, 1}, good), nil, "row 2: label 2"},
+		{"label missing", t.Context(), Learner{}, matrixOf([]int{0}, []float64{0, 1, math.NaN(), 1}, good), nil, "row 2: label NaN"},
+		{"infinity", t.Context(), Learner{}, matrixOf([]int{0, 0}, label, good, []float64{1, math.Inf(-1), 2, 3}), nil, `feature "b", row 1: -Inf`},
+		{"range", t.Context(), Learner{}, matrixOf([]int{0}, label, []float64{-1.7e308, 1.7e308, 1.7e308, 1.7e308}), nil, `feature "a"`},
+		{"code", t.Context(), Learner{}, matrixOf([]int{2}, label, []float64{0, 1, 2, 0}), nil, `feature "a", row 2: code 2, want -1 to 1`},
+		{"half a code", t.Context(), Learner{}, matrixOf([]int{2}, label, []float64{0, 0.5, 1, 0}), nil, "row 1: code 0.5"},
+		{"infinite code", t.Context(), Learner{}, matrixOf([]int{2}, label, []float64{0, math.Inf(1), 1, 0}), nil, "row 1: code +Inf"},
+		{"short column", t.Context(), Learner{}, matrixOf([]int{0}, label, good[:3]), nil, "3 values, 4 labels"},
+		{"no column", t.Context(), Learner{}, matrixOf([]int{0}, label), nil, "0 columns, 1 features"},
+		{"L2", t.Context(), Learner{L2: math.NaN()}, matrixOf([]int{0}, label, good), nil, "L2 NaN"},
+		{"tolerance", t.Context(), Learner{Tolerance: -1}, matrixOf([]int{0}, label, good), nil, "Tolerance -1"},
+		{"steps", t.Context(), Learner{MaxSteps: -1}, matrixOf([]int{0}, label, good), nil, "MaxSteps -1"},
+		{"too few steps", t.Context(), Learner{MaxSteps: 1}, matrixOf([]int{0}, label, good), ErrNoOptimum, "1 steps"},
+		{"cancelled", cancelled, Learner{}, matrixOf([]int{0}, label, good), context.Canceled, ""},
+		{"cancelled, no features", cancelled, Learner{}, matrixOf(nil, label), context.Canceled, ""},
 	} {
 		m, err := c.l.Fit(c.ctx, c.m, features.Matrix{})
 		if m != nil || err == nil || (c.is != nil && !errors.Is(err, c.is)) || !strings.Contains(err.Error(), c.words) {
@@ -526,7 +524,7 @@ func TestLogisticRefuses(t *testing.T) {
 func BenchmarkLogistic(b *testing.B) {
 	m := mixed(rand.New(rand.NewPCG(9, 10)), 50000, []int{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 8, 8, 16, 16, 32, 50, 2, 2})
 	for b.Loop() {
-		if _, err := (Logistic{}).Fit(b.Context(), m, features.Matrix{}); err != nil {
+		if _, err := (Learner{}).Fit(b.Context(), m, features.Matrix{}); err != nil {
 			b.Fatal(err)
 		}
 	}

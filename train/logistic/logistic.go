@@ -1,4 +1,4 @@
-package train
+package logistic
 
 import (
 	"context"
@@ -20,7 +20,7 @@ var (
 	ErrNoOptimum = errors.New("logistic regression has no single optimum")
 )
 
-// Logistic learns a *models.Linear by logistic regression with an L2 penalty. It
+// Learner learns a *models.Linear by logistic regression with an L2 penalty. It
 // minimises the log loss summed over the rows plus L2/2 times the squared norm of
 // the weights; the intercept is not penalised. Numbers are standardised by the mean
 // and population standard deviation of the column after its missing values took the
@@ -33,7 +33,7 @@ var (
 // the objective (Nocedal and Wright, Numerical Optimization, 2nd ed., 3.1). The
 // system of each step is solved by Cholesky decomposition, or from 500 weights on
 // by preconditioned conjugate gradients without forming it (ibid., 7.1).
-type Logistic struct {
+type Learner struct {
 	// L2 is the weight of the penalty; 0 stands for 1, a negative one for none, which
 	// takes fewer than 500 weights that do not follow from each other: no category
 	// without unseen values, since its indicators add up to 1.
@@ -53,7 +53,7 @@ const wideDesign = 500
 // the same bits at any GOMAXPROCS. Errors: ErrOneClass; ErrNoOptimum, only without
 // a penalty or when MaxSteps do not suffice; a label other than 0 and 1, an infinite
 // number or an impossible code, naming feature and row (from 0); ctx.Err().
-func (l Logistic) Fit(ctx context.Context, train, valid features.Matrix) (models.Model, error) {
+func (l Learner) Fit(ctx context.Context, train, valid features.Matrix) (models.Model, error) {
 	m, err := l.fit(ctx, &train, wideDesign)
 	if err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func (l Logistic) Fit(ctx context.Context, train, valid features.Matrix) (models
 	return m, nil
 }
 
-func (l Logistic) fit(ctx context.Context, train *features.Matrix, wide int) (*models.Linear, error) {
+func (l Learner) fit(ctx context.Context, train *features.Matrix, wide int) (*models.Linear, error) {
 	penalty, tolerance, steps := l.L2, l.Tolerance, l.MaxSteps
 	if penalty == 0 {
 		penalty = 1
