@@ -72,6 +72,9 @@ func linear(e *features.Encoder) *models.Linear {
 			for k := range c.Levels {
 				term.Levels = append(term.Levels, 0.4-0.37*float64(k+j%2))
 			}
+		} else if c.Name == "logins_28d" || c.Name == "created_at" { // in bins
+			term.Cuts = []float64{c.Min, (c.Min + c.Median) / 2, c.Median, c.Max}
+			term.Levels, term.Scale = []float64{-0.9, -0.35, 0.15, 0.45, 1.2}, 0
 		} else {
 			term.Center, term.Scale, term.Weight = c.Median, c.Max-c.Min, []float64{-2.3, 1.1, 0.7}[j%3]
 		}

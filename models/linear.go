@@ -3,6 +3,7 @@ package models
 import (
 	"fmt"
 	"math"
+	"sort"
 
 	"propensity/datasets"
 )
@@ -11,8 +12,8 @@ import (
 //
 //	Raw(x) = Intercept + sum over j of Terms[j].At(x[j]),
 //
-// in log-odds. A number is weighted; a category looks its contribution up by its
-// code, so no one-hot row is ever made.
+// in log-odds. A number is weighted, or looks its contribution up by the bin that it
+// falls into; a category looks it up by its code, so no one-hot row is ever made.
 type Linear struct {
 	Intercept float64
 	Terms     []Term // one per feature, in the encoder's order
@@ -22,8 +23,12 @@ type Linear struct {
 type Term struct {
 	// A number x contributes Weight * ((x - Center) / Scale); Scale is above 0.
 	Center, Scale, Weight float64
-	// Levels are the contributions of a category by its code; a Term without
-	// Levels is of a number. An unseen category contributes 0.
+	// Cuts part a number into bins, strictly rising and finite: it contributes
+	// Levels[k] of the first k with x <= Cuts[k], above all of them the last of the
+	// Levels, which are one more. Center, Scale and Weight are then 0.
+	Cuts []float64
+	// Levels are the contributions of a category by its code, or of a number by its
+	// bin; a Term without Levels is of a number. An unseen category contributes 0.
 	Levels []float64
 	// Missing is the contribution of a missing value.
 	Missing float64
@@ -41,12 +46,14 @@ const (
 )
 
 // At is the contribution of x, in log-odds, never NaN. NaN is missing; a code that
-// is not one of the Levels is an unseen category. What a number contributes is
+// is not one of the Levels is an unseen category, unless there are Cuts. What a number contributes is
 // kept within 1e4 of 0, also that of an infinity; it is 0 if the Weight is 0.
 func (t *Term) At(x float64) float64 {
 	switch {
 	case math.IsNaN(x):
 		return t.Missing
+	case len(t.Cuts) > 0:
+		return t.Levels[sort.SearchFloat64s(t.Cuts, x)]
 	case len(t.Levels) > 0:
 		if x < 0 || x >= float64(len(t.Levels)) || x != math.Trunc(x) {
 			return 0
@@ -113,6 +120,9 @@ func (m *Linear) coefficients() []coefficient {
 				coefficient{at, none, "scale", &t.Scale},
 				coefficient{at, none, "weight", &t.Weight})
 		}
+		for k := range t.Cuts {
+			out = append(out, coefficient{at, float64(k), "cut", &t.Cuts[k]})
+		}
 		for k := range t.Levels {
 			out = append(out, coefficient{at, float64(k), "level", &t.Levels[k]})
 		}
@@ -125,8 +135,9 @@ func (m *Linear) coefficients() []coefficient {
 }
 
 // Table is the model as a table of one number a row: feature (its index, missing
-// for the intercept), part (intercept; center, scale, weight of a number; level of
-// a category; missing, mean, spread of both), level (the code), value.
+// for the intercept), part (intercept; center, scale, weight of a number, or cut and
+// level of one in bins; level of a category; missing, mean, spread of all), level
+// (the code, or the place of the cut or bin), value.
 // LinearFromTable gives the very same model back.
 func (m *Linear) Table() *datasets.Table {
 	feature := datasets.Column{Name: "feature", Kind: datasets.Number}
@@ -150,9 +161,9 @@ func (m *Linear) Table() *datasets.Table {
 }
 
 // LinearFromTable reads what Table wrote, given the number of levels of each
-// feature (0: a number). Whatever Table could not have written of a usable model
+// feature (0: a number, in as many bins as the table has cuts for). Whatever Table could not have written of a usable model
 // is an error: another column, a row too many, too few or out of place, a number
-// that is missing, infinite or out of its range.
+// that is missing, infinite or out of its range, cuts that do not rise.
 func LinearFromTable(t *datasets.Table, levels []int) (*Linear, error) {
 	m := &Linear{Terms: make([]Term, len(levels))}
 	room := t.Rows()
@@ -173,11 +184,15 @@ func LinearFromTable(t *datasets.Table, levels []int) (*Linear, error) {
 		return nil, fmt.Errorf("linear model: columns are %s, %s, %s, %s, want number, category, number, number",
 			feature.Kind, part.Kind, level.Kind, value.Kind)
 	}
-	all := m.coefficients()
 	for i := range t.Columns {
-		if n := t.Columns[i].Len(); n != len(all) {
-			return nil, fmt.Errorf("linear model: %d rows, want %d", n, len(all))
+		if n := t.Columns[i].Len(); n != t.Rows() {
+			return nil, fmt.Errorf("linear model: a column of %d rows beside one of %d", n, t.Rows())
 		}
+	}
+	m.makeBins(part, levels)
+	all := m.coefficients()
+	if t.Rows() != len(all) {
+		return nil, fmt.Errorf("linear model: %d rows, want %d", t.Rows(), len(all))
 	}
 	for i, c := range all {
 		if !sameNumber(feature.Numbers[i], c.feature) || !sameNumber(level.Numbers[i], c.level) || part.At(i).Text != c.part {
@@ -185,18 +200,45 @@ func LinearFromTable(t *datasets.Table, levels []int) (*Linear, error) {
 				i, feature.Numbers[i], part.At(i).Text, level.Numbers[i], c.feature, c.part, c.level)
 		}
 		*c.value = value.Numbers[i]
-		if err := c.check(); err != nil {
+		err := c.check()
+		if err == nil && c.part == "cut" && c.level > 0 && !(*c.value > *all[i-1].value) {
+			err = fmt.Errorf("cut %v follows cut %v, want them to rise", *c.value, *all[i-1].value)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("linear model: row %d, feature %v: %w", i, c.feature, err)
 		}
 	}
 	return m, nil
 }
 
+// makeBins makes room for the cuts of numbers, of which there are as many as
+// follow each other where the first would be: no more in all than rows.
+func (m *Linear) makeBins(part *datasets.Column, levels []int) {
+	at := 1 // after the intercept
+	for j, n := range levels {
+		t := &m.Terms[j]
+		if n > 0 {
+			at += n + 3
+			continue
+		}
+		cuts := 0
+		for at+cuts < part.Len() && part.At(at+cuts).Text == "cut" {
+			cuts++
+		}
+		if cuts == 0 {
+			at += 6
+			continue
+		}
+		t.Cuts, t.Levels = make([]float64, cuts), make([]float64, cuts+1)
+		at += 2*cuts + 4
+	}
+}
+
 func (c *coefficient) check() error {
 	x := *c.value
 	bound := maxTerm
 	switch c.part {
-	case "center", "scale", "weight": // any finite: At bounds what they make
+	case "center", "scale", "weight", "cut": // any finite: At bounds what they make
 		bound = math.MaxFloat64
 	}
 	switch {

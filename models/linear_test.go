@@ -24,6 +24,54 @@ func smallLinear() *Linear {
 	}}
 }
 
+// binnedLinear has numbers in bins among others.
+func binnedLinear() *Linear {
+	m := smallLinear()
+	m.Terms = append([]Term{
+		{Cuts: []float64{-1, 0, 2.5}, Levels: []float64{-4, 8, 16, 32}, Missing: 64, Mean: 0.5, Spread: 3},
+	}, append(m.Terms, Term{Cuts: []float64{math.MaxFloat64}, Levels: []float64{0.25, 0.5}})...)
+	return m
+}
+
+func TestNumberInBins(t *testing.T) {
+	m := binnedLinear()
+	inf := math.Inf(1)
+	for _, c := range []struct{ x, want float64 }{
+		{-inf, -4}, {-1.5, -4}, {-1, -4}, {math.Nextafter(-1, 0), 8}, {-0.5, 8}, {0, 8}, {math.Copysign(0, -1), 8},
+		{math.SmallestNonzeroFloat64, 16}, {2.5, 16}, {math.Nextafter(2.5, 3), 32}, {1e300, 32}, {inf, 32}, {math.NaN(), 64},
+	} {
+		if got := m.Terms[0].At(c.x); got != c.want {
+			t.Errorf("At(%v) = %v, want %v", c.x, got, c.want)
+		}
+	}
+	if got := m.Terms[4].At(math.MaxFloat64); got != 0.25 {
+		t.Errorf("the largest number of all contributes %v, want 0.25", got)
+	}
+}
+
+// TestBinsAreThoseOfAScan compares with going through the cuts one by one.
+func TestBinsAreThoseOfAScan(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		term := anyBins(t)
+		x := rapid.OneOf(rapid.Float64(), rapid.SampledFrom(term.Cuts)).Draw(t, "x")
+		k := 0
+		for k < len(term.Cuts) && !(x <= term.Cuts[k]) {
+			k++
+		}
+		if got := term.At(x); got != term.Levels[k] {
+			t.Fatalf("At(%v) = %v, want that of bin %d, %v", x, got, k, term.Levels[k])
+		}
+	})
+}
+
+// anyBins draws cuts and levels.
+func anyBins(t *rapid.T) Term {
+	cuts := rapid.SliceOfNDistinct(rapid.Float64Range(-1e6, 1e6), 1, 30, func(x float64) float64 { return x + 0 }).Draw(t, "cuts")
+	slices.Sort(cuts)
+	levels := rapid.SliceOfN(rapid.Float64Range(-1e6, 1e6), len(cuts)+1, len(cuts)+1).Draw(t, "bins")
+	return Term{Cuts: cuts, Levels: levels}
+}
+
 func TestLinearRaw(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
 	for _, c := range []struct {
@@ -136,6 +184,11 @@ func anyLinear(t *rapid.T) (*Linear, []int) {
 		term.Missing, term.Mean = number.Draw(t, "missing"), number.Draw(t, "mean")
 		term.Spread = math.Abs(number.Draw(t, "spread"))
 		if levels[j] = rapid.IntRange(0, 4).Draw(t, "levels"); levels[j] == 0 {
+			if rapid.Bool().Draw(t, "binned") {
+				bins := anyBins(t)
+				term.Cuts, term.Levels = bins.Cuts, bins.Levels
+				continue
+			}
 			term.Center, term.Weight = number.Draw(t, "center"), number.Draw(t, "weight")
 			term.Scale = rapid.Float64Range(1e-3, 1e6).Draw(t, "scale")
 			continue
@@ -192,8 +245,33 @@ func TestLinearTableRoundTrip(t *testing.T) {
 
 // TestLinearFromDamagedTable changes every cell, row and column of a good table.
 func TestLinearFromDamagedTable(t *testing.T) {
-	levels := []int{0, 3, 0}
-	rows := smallLinear().Table().Rows()
+	t.Run("weights", func(t *testing.T) {
+		testDamagedTables(t, smallLinear, []int{0, 3, 0})
+	})
+	t.Run("bins", func(t *testing.T) {
+		testDamagedTables(t, binnedLinear, []int{0, 0, 3, 0, 0})
+	})
+	for name, cuts := range map[string][]float64{
+		"twice": {-1, -1, 2.5}, "falling": {0, -1, 2.5}, "the last below": {-1, 0, -0.5}, "infinite": {-1, 0, math.Inf(1)},
+		"missing": {-1, math.NaN(), 2.5}, "minus infinite": {math.Inf(-1), 0, 2.5},
+	} {
+		table := binnedLinear().Table()
+		copy(table.Columns[3].Numbers[1:], cuts)
+		if m, err := LinearFromTable(table, []int{0, 0, 3, 0, 0}); err == nil {
+			t.Errorf("cuts %s: no error, got %+v", name, m)
+		}
+	}
+	// A cut too many, with or without the level that belongs to it.
+	table := binnedLinear().Table()
+	for _, order := range [][]int{append([]int{0, 1}, upTo(table.Rows())[1:]...), append([]int{0, 1, 2, 3, 3, 4}, upTo(table.Rows())[4:]...)} {
+		if m, err := LinearFromTable(table.Take(order), []int{0, 0, 3, 0, 0}); err == nil {
+			t.Errorf("rows %v: no error, got %+v", order, m)
+		}
+	}
+}
+
+func testDamagedTables(t *testing.T, model func() *Linear, levels []int) {
+	rows := model().Table().Rows()
 	type damage struct {
 		name string
 		do   func(t *datasets.Table)
@@ -210,10 +288,10 @@ func TestLinearFromDamagedTable(t *testing.T) {
 			slices.Reverse(order)
 			*t = *t.Take(order)
 		}},
-		{"negative scale", func(t *datasets.Table) { t.Columns[3].Numbers[2] = -4 }},
-		{"zero scale", func(t *datasets.Table) { t.Columns[3].Numbers[2] = 0 }},
-		{"negative spread", func(t *datasets.Table) { t.Columns[3].Numbers[6] = -1e-9 }},
-		{"level of 1e101", func(t *datasets.Table) { t.Columns[3].Numbers[7] = 1e101 }},
+		{"negative scale", func(t *datasets.Table) { t.Columns[3].Numbers[placeOf(t, "scale")] = -4 }},
+		{"zero scale", func(t *datasets.Table) { t.Columns[3].Numbers[placeOf(t, "scale")] = 0 }},
+		{"negative spread", func(t *datasets.Table) { t.Columns[3].Numbers[placeOf(t, "spread")] = -1e-9 }},
+		{"level of 1e101", func(t *datasets.Table) { t.Columns[3].Numbers[placeOf(t, "level")] = 1e101 }},
 	}
 	for j := range 4 {
 		cases = append(cases,
@@ -235,7 +313,7 @@ func TestLinearFromDamagedTable(t *testing.T) {
 				if j == 3 && !math.IsNaN(x) && !math.IsInf(x, 0) {
 					continue // may well be a value
 				}
-				if x0 := smallLinear().Table().Columns[j].Numbers[i]; sameNumber(x, x0) {
+				if x0 := model().Table().Columns[j].Numbers[i]; sameNumber(x, x0) {
 					continue
 				}
 				cases = append(cases, damage{fmt.Sprintf("row %d, column %d: %v", i, j, x), func(t *datasets.Table) {
@@ -245,17 +323,36 @@ func TestLinearFromDamagedTable(t *testing.T) {
 		}
 	}
 	for _, c := range cases {
-		table := smallLinear().Table()
+		table := model().Table()
 		c.do(table)
 		if m, err := LinearFromTable(table, levels); err == nil {
 			t.Errorf("%s: no error, got %+v", c.name, m)
 		}
 	}
-	for _, other := range [][]int{nil, {0, 3}, {0, 3, 0, 0}, {0, 2, 0}, {0, 4, 0}, {0, 0, 0}, {1, 3, 0}, {0, -3, 0}, {0, math.MaxInt, math.MaxInt}} {
-		if m, err := LinearFromTable(smallLinear().Table(), other); err == nil {
+	others := [][]int{nil, levels[1:], append(slices.Clone(levels), 0), {0, math.MaxInt, math.MaxInt}}
+	for j := range levels {
+		for _, n := range []int{-3, 0, 1, 2, 3, 4} {
+			if other := slices.Clone(levels); n != levels[j] {
+				other[j] = n
+				others = append(others, other)
+			}
+		}
+	}
+	for _, other := range others {
+		if m, err := LinearFromTable(model().Table(), other); err == nil {
 			t.Errorf("levels %v: no error, got %+v", other, m)
 		}
 	}
+}
+
+// placeOf is the first row of a part.
+func placeOf(t *datasets.Table, part string) int {
+	for i := range t.Rows() {
+		if t.Columns[1].At(i).Text == part {
+			return i
+		}
+	}
+	return -1
 }
 
 func upTo(n int) []int {
@@ -272,24 +369,38 @@ func FuzzLinearFromTable(f *testing.F) {
 	f.Add(0, 0.0, 0.0, 0.0, int32(0), 1.0)
 	f.Add(3, 0.0, math.NaN(), 1e308, int32(3), math.Inf(1))
 	f.Add(8, 1.0, 1.0, -1e100, int32(7), 1.0)
+	f.Add(2, 0.0, 1.0, 0.5, int32(1), -1.0)
+	f.Add(3, 0.0, 2.0, 1e308, int32(1), 1e308)
 	f.Fuzz(func(t *testing.T, row int, feature, level, value float64, part int32, x float64) {
-		table := smallLinear().Table()
+		table := binnedLinear().Table()
 		row = int(uint(row) % uint(table.Rows()))
 		table.Columns[0].Numbers[row] = feature
 		table.Columns[1].Codes[row] = max(-1, part%int32(len(table.Columns[1].Values)))
 		table.Columns[2].Numbers[row] = level
 		table.Columns[3].Numbers[row] = value
-		m, err := LinearFromTable(table, []int{0, 3, 0})
+		m, err := LinearFromTable(table, []int{0, 0, 3, 0, 0})
 		if err != nil {
 			return
 		}
 		if d := cmp.Diff(table, m.Table(), cmpopts.EquateNaNs()); d != "" {
 			t.Fatalf("(-read +written):\n%s", d)
 		}
-		if raw := m.Raw([]float64{x, x, x}); math.IsNaN(raw) || math.IsInf(raw, 0) {
+		if raw := m.Raw([]float64{x, x, x, x, x}); math.IsNaN(raw) || math.IsInf(raw, 0) {
 			t.Fatalf("Raw(%v) = %v", x, raw)
 		}
 	})
+}
+
+func BenchmarkLinearRawBins(b *testing.B) {
+	m := &Linear{}
+	x := make([]float64, 20)
+	for j := range x {
+		m.Terms = append(m.Terms, Term{Cuts: []float64{1, 2, 4, 8, 16, 32}, Levels: []float64{1, 2, 3, 4, 5, 6, 7}})
+		x[j] = float64(j * 2)
+	}
+	for b.Loop() {
+		m.Raw(x)
+	}
 }
 
 func BenchmarkLinearRaw(b *testing.B) {

@@ -44,7 +44,7 @@ func (s *Scorer) makeReplay(parts string) (*datasets.Table, error) {
 	expected := len(t.Columns)
 	rng := rand.New(rand.NewPCG(1, 2))
 	for j := range e.Columns {
-		t.Columns = append(t.Columns, replayColumn(&e.Columns[j], rng))
+		t.Columns = append(t.Columns, replayColumn(&e.Columns[j], s.cuts(j), rng))
 	}
 	row := make([]datasets.Value, len(e.Columns))
 	for i := range replayRows {
@@ -76,14 +76,23 @@ func (s *Scorer) replayRow(row []datasets.Value, moment int64) (out [4]float64, 
 	return out, nil
 }
 
-// replayColumn draws the cells of one column.
-func replayColumn(c *features.Column, rng *rand.Rand) datasets.Column {
+// cuts are those of a feature in bins.
+func (s *Scorer) cuts(j int) []float64 {
+	if m, ok := s.artifact.Model.(*Linear); ok {
+		return m.Terms[j].Cuts
+	}
+	return nil
+}
+
+// replayColumn draws the cells of one column. A number in bins is on each of its
+// cuts in turn, as many as there is room for, where bins read amiss would differ.
+func replayColumn(c *features.Column, cuts []float64, rng *rand.Rand) datasets.Column {
 	col := datasets.Column{Name: replayPrefix + c.Name, Kind: c.Kind}
 	var places map[string]int32
 	if c.Kind == datasets.Category {
 		places = make(map[string]int32)
 	}
-	next := 0 // levels come in turn, so that as many as there is room for are checked
+	next := 0 // levels and cuts come in turn, so that as many as there is room for are checked
 	for range replayRows {
 		switch k := rng.IntN(10); c.Kind {
 		case datasets.Category:
@@ -113,6 +122,10 @@ func replayColumn(c *features.Column, rng *rand.Rand) datasets.Column {
 			x := []float64{math.NaN(), c.Min, c.Max, c.Median, 2*c.Max - c.Min + 1, 2*c.Min - c.Max - 1}[min(k, 5)]
 			if k > 5 {
 				x = c.Min + rng.Float64()*(c.Max-c.Min)
+				if len(cuts) > 0 && k > 6 {
+					x = cuts[next%len(cuts)]
+					next++
+				}
 			}
 			if math.IsInf(x, 0) {
 				x = c.Median // a range as wide as float64 itself

@@ -76,6 +76,19 @@ func TestReplayHasEveryCategory(t *testing.T) {
 	}
 }
 
+// Every cut of a number in bins is there, so that a reader that puts a number on a
+// cut into the bin above is found out.
+func TestReplayHasEveryCut(t *testing.T) {
+	a := artifact(t, "linear", calibrations()[0])
+	r := replayOf(t, files(t, a))
+	j := a.Encoder.Find("logins_28d")
+	for _, cut := range a.Model.(*models.Linear).Terms[j].Cuts {
+		if !slices.Contains(r.Column("row/logins_28d").Numbers, cut) {
+			t.Errorf("%v is not in the replay: %v", cut, r.Column("row/logins_28d").Numbers)
+		}
+	}
+}
+
 // A recorded figure may be off by rounding and by no more.
 func TestReplayTolerance(t *testing.T) {
 	for _, kind := range []string{"linear", "tree"} {
