@@ -226,3 +226,27 @@ func TestMovesAreProbabilities(t *testing.T) {
 }
 
 func sum(xs []float64) float64 { return mean(xs) * float64(len(xs)) }
+
+// TestFiveIndustriesMatter asks every law of the company about every industry.
+func TestFiveIndustriesMatter(t *testing.T) {
+	var matter []string
+	names := map[string]bool{}
+	for k, name := range industries {
+		names[name] = true
+		p := profile{industry: k}
+		none := profile{industry: 2} // manufacturing
+		c := customer{plan: pro}
+		if conversionLogit(&p, firstWeek{}) != conversionLogit(&none, firstWeek{}) ||
+			c.churnHazard(&p, steady, 1) != c.churnHazard(&none, steady, 1) ||
+			c.upsellHazard(&p, steady, snug, 1) != c.upsellHazard(&none, steady, snug, 1) {
+			matter = append(matter, name)
+		}
+	}
+	if want := []string{"software", "retail", "education", "marketing", "government"}; len(names) != 55 || !slices.Equal(matter, want) {
+		t.Errorf("%d industries, of which %v matter, want %v", len(names), matter, want)
+	}
+	used := company().Accounts.Column("industry")
+	if len(used.Values) < 50 {
+		t.Errorf("only %d industries in 4000 accounts", len(used.Values))
+	}
+}

@@ -29,7 +29,20 @@ var (
 	industries = [...]string{
 		"software", "retail", "manufacturing", "logistics", "healthcare", "education", "construction",
 		"hospitality", "legal", "accounting", "marketing", "media", "real_estate", "insurance", "banking",
-		"energy", "agriculture", "nonprofit", "government", "telecom",
+		"energy", "agriculture", "nonprofit", "government", "telecom", "consulting", "recruiting",
+		"architecture", "engineering", "automotive", "aerospace", "chemicals", "pharmaceuticals",
+		"biotechnology", "medical_devices", "food", "beverages", "textiles", "fashion", "furniture",
+		"electronics", "semiconductors", "machinery", "mining", "metals", "paper", "plastics", "printing",
+		"publishing", "gaming", "film", "music", "sports", "travel", "airlines", "shipping", "warehousing",
+		"utilities", "security", "veterinary",
+	}
+	// industryWeights are in proportion to how many accounts each industry has.
+	industryWeights = [len(industries)]float64{
+		16, 10, 7, 5, 6, 8, 4, 4, 3, 5, 10, 4, 3, 3, 3, 2, 2, 4, 5, 2, 2.5, 1.5,
+		1, 1.5, 1, 0.3, 0.5, 0.6, 0.5, 0.7, 1.2, 0.4, 0.5, 0.8, 0.4,
+		0.9, 0.3, 0.7, 0.3, 0.4, 0.3, 0.4, 0.4,
+		0.5, 0.6, 0.3, 0.3, 0.5, 1.1, 0.3, 0.4, 0.4,
+		0.4, 0.6, 0.3,
 	}
 	channels   = [...]string{"organic", "paid_search", "referral", "partner", "event", "outbound"}
 	roles      = [...]string{"founder", "manager", "analyst", "engineer", "consultant", "student"}
@@ -43,14 +56,16 @@ const (
 
 	referral, partner = 2, 3 // channels
 	reporting         = 0    // use cases
-	size1, size11     = 0, 1 // company sizes
+	manager, analyst  = 1, 2 // roles
+
+	size1, size11, size51, size201 = 0, 1, 2, 3 // company sizes
 )
 
 func drawProfile(r *rand.Rand, signedUp int64) profile {
 	p := profile{
 		country:  choose(r, 30, 12, 14, 9, 5, 8, 5, 6, 7, 4),
 		size:     choose(r, 45, 30, 17, 8),
-		industry: choose(r, 16, 9, 7, 5, 6, 7, 4, 4, 3, 5, 9, 4, 3, 3, 3, 2, 2, 4, 2, 2),
+		industry: choose(r, industryWeights[:]...),
 		channel:  choose(r, 32, 28, 12, 8, 8, 12),
 	}
 	p.answer = answer{

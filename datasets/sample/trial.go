@@ -94,7 +94,7 @@ func weekBefore(events []event, moment int64) firstWeek {
 }
 
 // conversionLogit is the log-odds to buy within the horizon: linear parts, five
-// industries out of twenty, and interactions.
+// industries out of 55, and interactions.
 func conversionLogit(p *profile, w firstWeek) float64 {
 	z := -4.1
 	z += 0.5*math.Log1p(float64(w.logins)) + 0.4*math.Log1p(float64(w.late)) + 0.2*math.Log1p(float64(w.reports))
