@@ -15,8 +15,8 @@ type SignUpOptions struct {
 	// Interacting draws the outcomes from a truth with interactions; without, the
 	// log-odds are linear. The features are the same.
 	Interacting bool
-	// Leaks adds columns that know the outcome, one of every kind. The other
-	// columns stay as they are.
+	// Leaks adds columns that know the outcome, at least one of every kind. The
+	// other columns stay as they are.
 	Leaks bool
 	// Sorted puts the converted first: the order of the rows gives the label away.
 	Sorted bool
@@ -62,7 +62,8 @@ type SignUpTable struct {
 	// InteractionShare is the share of the variance of the log-odds that is due to
 	// interactions: a quarter, or 0 where the truth is linear.
 	InteractionShare float64
-	Leaks            []PlantedLeak // planted, in the order of the columns
+	// Leaks are what was planted: the order of the rows, then the columns in order.
+	Leaks []PlantedLeak
 }
 
 const (
@@ -96,18 +97,10 @@ func SignUps(o SignUpOptions) *SignUpTable {
 		s.converted = chance(outcomes, s.probability)
 		rows[i] = s
 	}
-	if o.Sorted {
-		slices.SortStableFunc(rows, func(a, b signUp) int {
-			switch {
-			case a.converted == b.converted:
-				return 0
-			case a.converted:
-				return -1
-			}
-			return 1
-		})
-	}
 	out := &SignUpTable{Probability: make([]float64, len(rows))}
+	if o.Sorted {
+		out.Leaks = append(out.Leaks, sortByOutcome(rows))
+	}
 	for i := range rows {
 		out.Probability[i] = rows[i].probability
 	}
@@ -122,7 +115,7 @@ func SignUps(o SignUpOptions) *SignUpTable {
 	}
 	c := signUpColumns(rows)
 	if o.Leaks {
-		out.Leaks = plant(&c, o.Seed)
+		out.Leaks = append(out.Leaks, plant(&c, o.Seed)...)
 	}
 	c.boolean("converted", func(s *signUp) bool { return s.converted })
 	out.Table = c.table()
