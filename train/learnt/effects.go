@@ -1,0 +1,466 @@
+package learnt
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+
+	"propensity/features"
+	"propensity/models"
+	"propensity/models/evaluate"
+)
+
+const (
+	// alpha is the chance, at most, that any level is named that is like the others.
+	alpha = 0.01
+	// A level is tested if so many of the rarer outcome are expected of its rows at
+	// the overall rate, rows of one account told as what they are worth, and if it
+	// has so many accounts. What came of the rows has no say in it: that would favour
+	// some results. Others of its column are taken together.
+	leastExpected = 5
+	leastAccounts = 10
+	// testedLevels bounds the levels, the most frequent first; testedColumns and
+	// adjustedColumns the columns, by their importance to the model.
+	testedLevels    = 600
+	testedColumns   = 40
+	adjustedColumns = 60
+)
+
+// level is one level that has a coefficient of its own.
+type level struct {
+	feature, code int
+	at            int // its coefficient
+	rows          int
+	accounts      int
+	squares       float64 // rows by account, squared and summed
+
+	estimate    float64
+	information float64 // sum of p (1 - p) over its rows
+	ratio       float64 // twice the log likelihood that it takes to be at the centre
+	centre      map[int]float64
+	logOdds     float64 // against the centre
+	z, p        float64
+}
+
+// effects names the levels of categories whose rows do better or worse than
+// those of the others, all other columns being equal.
+//
+// One logistic regression of the training rows takes every column at once: numbers
+// as broken lines, levels by a coefficient each, and, if the learner can be fitted
+// again, the out-of-fold log-odds of a model without the tested columns, which
+// knows what the other columns do together. A level is compared with the middle of
+// its column: the mean of the levels that cannot be told from the median one. Its
+// z is the signed root of the likelihood ratio (Severini 2000, Likelihood Methods
+// in Statistics, 4.4), right also for a level without any positive, over the root
+// of what its variance is more than the plain one of its rows alone: for the other
+// columns, the centre and the accounts. Of three variances the largest counts: the
+// plain one, that by the correlation within accounts (Kish 1965, Survey Sampling,
+// 8.2), and the sandwich by account (Liang and Zeger 1986). Holm (1979) over all
+// levels of all columns keeps the chance of any false name at alpha.
+func (x *examiner) effects(ctx context.Context, out *models.Learnt) error {
+	columns := x.testedFeatures()
+	if len(columns) == 0 {
+		return nil
+	}
+	chosen := sample(x.Training.Rows(), effectRows, x.Seed, streamEffects)
+	rows := x.Training.Take(chosen)
+	t, err := x.newTest(ctx, &rows, columns)
+	if err != nil || t == nil {
+		return err
+	}
+	if err := t.fit(ctx); err != nil {
+		return err
+	}
+	t.measure()
+	out.Alpha = alpha
+	for f := range columns {
+		t.centre(columns[f])
+	}
+	var tested []*level
+	for k := range t.levels {
+		if l := &t.levels[k]; t.judge(l) {
+			tested = append(tested, l)
+		}
+	}
+	out.Tested = len(tested)
+	holm(tested)
+	slices.SortStableFunc(tested, func(a, b *level) int { return cmp.Compare(math.Abs(b.z), math.Abs(a.z)) })
+	for _, l := range tested {
+		if l.p <= alpha {
+			half := math.Abs(normal * l.logOdds / l.z)
+			out.Effects = append(out.Effects, models.LevelEffect{
+				Feature: rows.Features[l.feature].Name, Level: x.level(l.feature, l.code), Rows: l.rows,
+				LogOdds: evaluate.Interval{Value: l.logOdds, Low: l.logOdds - half, High: l.logOdds + half}, P: l.p,
+			})
+		}
+	}
+	return nil
+}
+
+const normal = 1.959963984540054 // the 0.975 quantile of the normal distribution
+
+// testedFeatures are the categories of three levels or more, in the encoder's
+// order; two levels are one contrast, which Drivers and Shapes tell.
+func (x *examiner) testedFeatures() []int {
+	var out []int
+	for _, j := range x.byImportance() {
+		if x.Training.Rows() > 0 && x.Training.Features[j].Levels >= 3 && len(out) < testedColumns {
+			out = append(out, j)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// byImportance are the features, those that matter most to the model first.
+func (x *examiner) byImportance() []int {
+	order := make([]int, len(x.size))
+	for j := range order {
+		order[j] = j
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(x.size[b], x.size[a]) })
+	return order
+}
+
+// test is the regression with the levels that are looked at.
+type test struct {
+	regression
+	clusters
+	levels    []level
+	byAccount []int   // the rows of each account together
+	within    float64 // correlation of the residuals of two rows of an account, 0 or more
+	slotOf    map[int]int
+	expected  float64 // of the rarer outcome per row
+}
+
+// newTest is nil where there is nothing to test.
+func (x *examiner) newTest(ctx context.Context, rows *features.Matrix, columns []int) (*test, error) {
+	n := rows.Rows()
+	t := &test{clusters: number(rows.Group, n), slotOf: map[int]int{}}
+	t.label, t.weight, t.width = rows.Label, rows.Weight, 1
+	t.byAccount = make([]int, n)
+	for i := range t.byAccount {
+		t.byAccount[i] = i
+	}
+	slices.SortStableFunc(t.byAccount, func(a, b int) int { return cmp.Compare(t.of[a], t.of[b]) })
+	positives := 0.0
+	for _, y := range rows.Label {
+		positives += y
+	}
+	rarer := min(positives, float64(n)-positives)
+	t.expected = rarer / float64(n)
+	if rarer < leastExpected || t.count < leastAccounts {
+		return nil, nil
+	}
+	for _, j := range columns {
+		xs, err := rows.Column(nil, j)
+		if err != nil {
+			return nil, err
+		}
+		t.list(j, rows.Features[j].Levels, xs)
+	}
+	if len(t.levels) > testedLevels {
+		slices.SortStableFunc(t.levels, func(a, b level) int { return cmp.Compare(b.rows, a.rows) })
+		t.levels = t.levels[:testedLevels]
+		slices.SortStableFunc(t.levels, func(a, b level) int { return cmp.Compare(a.feature, b.feature) })
+	}
+	if len(t.levels) == 0 {
+		return nil, nil
+	}
+	// The slots come in ascending order of their coefficients.
+	var others []int
+	for _, j := range x.byImportance() {
+		if !slices.Contains(columns, j) && len(others) < adjustedColumns {
+			others = append(others, j)
+		}
+	}
+	slices.Sort(others)
+	bends := 2
+	if len(others) > 0 { // a coefficient for 20 of the rarer outcome, if that allows it
+		bends = min(max(int(rarer/20)/len(others), 2), 6)
+	}
+	for _, j := range others {
+		xs, err := rows.Column(nil, j)
+		if err != nil {
+			return nil, err
+		}
+		if k := rows.Features[j].Levels; k > 0 {
+			t.categorySlot(j, k, xs)
+		} else {
+			t.numberSlot(xs, bends)
+		}
+	}
+	score, err := x.without(ctx, rows, columns)
+	if err != nil {
+		return nil, err
+	}
+	if score != nil {
+		t.numberSlot(score, 6)
+	}
+	for _, j := range columns {
+		xs, err := rows.Column(nil, j)
+		if err != nil {
+			return nil, err
+		}
+		t.categorySlot(j, rows.Features[j].Levels, xs)
+	}
+	return t, ctx.Err()
+}
+
+// list lists the levels of a feature with enough rows, if three or more occur.
+func (t *test) list(feature, levels int, xs []float64) {
+	found := make([]level, levels)
+	here := make([]int, levels) // rows of the account at hand
+	occur := 0
+	for first := 0; first < len(t.byAccount); {
+		g, end := t.of[t.byAccount[first]], first
+		for ; end < len(t.byAccount) && t.of[t.byAccount[end]] == g; end++ {
+			if k, ok := code(xs[t.byAccount[end]], levels); ok {
+				here[k]++
+			}
+		}
+		for _, i := range t.byAccount[first:end] {
+			if k, ok := code(xs[i], levels); ok && here[k] > 0 {
+				l := &found[k]
+				if l.rows == 0 {
+					occur++
+				}
+				l.rows += here[k]
+				l.accounts++
+				l.squares += float64(here[k]) * float64(here[k])
+				here[k] = 0
+			}
+		}
+		first = end
+	}
+	for k, l := range found {
+		if occur >= 3 && l.accounts >= leastAccounts && float64(l.rows)*t.expected >= leastExpected {
+			l.feature, l.code = feature, k
+			t.levels = append(t.levels, l)
+		}
+	}
+}
+
+// code is a value as a category's code; not ok: missing or unseen.
+func code(v float64, levels int) (k int, ok bool) {
+	if v >= 0 && v < float64(levels) {
+		return int(v), true
+	}
+	return 0, false
+}
+
+// categorySlot gives each level listed a coefficient, the rest of the levels one
+// together, and one to the missing values. A category of two levels or fewer is
+// not listed: each of its levels has its own.
+func (t *test) categorySlot(feature, levels int, xs []float64) {
+	own := make([]int32, levels)
+	rest, missing := int32(t.width), int32(t.width)+1
+	t.width += 2
+	for k := range own {
+		own[k] = rest
+		if levels < 3 {
+			own[k] = int32(t.width)
+			t.width++
+		}
+	}
+	for k := range t.levels {
+		if l := &t.levels[k]; l.feature == feature {
+			l.at = t.width
+			own[l.code] = int32(t.width)
+			t.width++
+		}
+	}
+	s := slot{first: make([]int32, len(xs))}
+	for i, v := range xs {
+		k, ok := code(v, levels)
+		switch {
+		case ok:
+			s.first[i] = own[k]
+		case math.IsNaN(v):
+			s.first[i] = missing
+		default:
+			s.first[i] = rest
+		}
+	}
+	t.slotOf[feature] = len(t.slots)
+	t.slots = append(t.slots, s)
+}
+
+// measure takes from the fitted regression what the levels need.
+func (t *test) measure() {
+	sum, own, pairs := make([]float64, t.count), 0.0, 0.0
+	size := make([]float64, t.count)
+	for i, raw := range t.raw {
+		p := logistic(raw)
+		e := (t.label[i] - p) / math.Sqrt(max(p*(1-p), 1e-9))
+		sum[t.of[i]] += e
+		size[t.of[i]]++
+		own += e * e
+	}
+	both := -own
+	for g, s := range sum {
+		both += s * s
+		pairs += size[g] * (size[g] - 1)
+	}
+	if pairs > 0 {
+		t.within = min(max(both/pairs, 0), 1)
+	}
+	byPlace := make(map[int32]*level, len(t.levels))
+	for k := range t.levels {
+		l := &t.levels[k]
+		l.estimate = t.at[l.at]
+		byPlace[int32(l.at)] = l
+	}
+	for _, s := range t.levelSlots() {
+		for i, at := range t.slots[s].first {
+			if l := byPlace[at]; l != nil {
+				p := logistic(t.raw[i])
+				l.information += t.weightOf(i) * p * (1 - p)
+			}
+		}
+	}
+}
+
+// levelSlots are the slots of the features tested.
+func (t *test) levelSlots() []int {
+	var out []int
+	for k := range t.levels {
+		if s := t.slotOf[t.levels[k].feature]; !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// design is by how much the rows of an account being alike widens the variance of
+// a level.
+func (t *test) design(l *level) float64 {
+	return 1 + t.within*(l.squares/float64(l.rows)-1)
+}
+
+// centre finds the middle of a feature's levels: those that cannot be told from
+// the median level, weighted by their information, so that it stays with the
+// many that are alike, however far the few are.
+func (t *test) centre(feature int) {
+	var of []*level
+	total := 0
+	for k := range t.levels {
+		if l := &t.levels[k]; l.feature == feature {
+			of = append(of, l)
+			total += l.rows
+		}
+	}
+	if len(of) == 0 {
+		return
+	}
+	sorted := slices.Clone(of)
+	slices.SortStableFunc(sorted, func(a, b *level) int { return cmp.Compare(a.estimate, b.estimate) })
+	median, below := sorted[0], 0
+	for _, l := range sorted {
+		median = l
+		if below += l.rows; 2*below >= total {
+			break
+		}
+	}
+	weights, sum := map[int]float64{}, 0.0
+	for _, l := range of {
+		v := t.inverse.At(l.at, l.at) + t.inverse.At(median.at, median.at) - 2*t.inverse.At(l.at, median.at)
+		if apart := l.estimate - median.estimate; apart*apart <= 4*max(v, 0)*max(t.design(l), t.design(median)) {
+			weights[l.at] = l.information
+			sum += l.information
+		}
+	}
+	middle := 0.0
+	for _, l := range of {
+		if w := weights[l.at]; w > 0 {
+			weights[l.at] = w / sum
+			middle += w / sum * l.estimate
+		}
+	}
+	for _, l := range of {
+		l.centre, l.logOdds = weights, l.estimate-middle
+	}
+	byPlace := make(map[int32]*level, len(of))
+	for _, l := range of {
+		byPlace[int32(l.at)] = l
+	}
+	for i, at := range t.slots[t.slotOf[feature]].first {
+		if l := byPlace[at]; l != nil {
+			l.ratio += 2 * t.weightOf(i) * (lossAt(t.label[i], t.raw[i]-l.logOdds) - lossAt(t.label[i], t.raw[i]))
+		}
+	}
+}
+
+// judge finds z and p of a level, unadjusted. It is false where the level cannot
+// be tested.
+func (t *test) judge(l *level) bool {
+	if float64(l.rows)*t.expected/t.design(l) < leastExpected {
+		return false
+	}
+	contrast := make([]float64, t.width)
+	contrast[l.at] = 1
+	for k := range t.levels { // in order
+		at := t.levels[k].at
+		contrast[at] -= l.centre[at]
+	}
+	a := make([]float64, t.width) // inverse times contrast
+	variance := 0.0
+	for k, c := range contrast {
+		if c == 0 {
+			continue
+		}
+		for m := range a {
+			a[m] += c * t.inverse.At(m, k)
+		}
+	}
+	for k, c := range contrast {
+		variance += c * a[k]
+	}
+	if !(variance > 1e-12) || l.information == 0 {
+		return false // it is the middle by itself
+	}
+	variance *= max(1, t.design(l))
+	l.settle(variance)
+	if l.p < alpha { // the sandwich costs a pass over the rows, and can only raise p
+		l.settle(max(variance, t.sandwich(a)*float64(l.accounts)/float64(l.accounts-1)))
+	}
+	return true
+}
+
+func (l *level) settle(variance float64) {
+	l.z = math.Copysign(math.Sqrt(max(l.ratio, 0)/(variance*l.information)), l.logOdds)
+	l.p = math.Erfc(math.Abs(l.z) / math.Sqrt2)
+}
+
+// sandwich is the variance by account of the contrast whose product with the
+// inverse is a.
+func (t *test) sandwich(a []float64) float64 {
+	by := make([]float64, t.count)
+	var places []int32
+	var values []float64
+	for i, raw := range t.raw {
+		places, values = t.row(places[:0], values[:0], i)
+		influence := 0.0
+		for k, at := range places {
+			influence += values[k] * a[at]
+		}
+		by[t.of[i]] += influence * t.weightOf(i) * (t.label[i] - logistic(raw))
+	}
+	sum := 0.0
+	for _, s := range by {
+		sum += s * s
+	}
+	return sum
+}
+
+// holm makes each p the least family-wise level at which Holm's procedure rejects.
+func holm(tested []*level) {
+	order := slices.Clone(tested)
+	slices.SortStableFunc(order, func(a, b *level) int { return cmp.Compare(a.p, b.p) })
+	worst := 0.0
+	for k, l := range order {
+		worst = max(worst, min(1, float64(len(order)-k)*l.p))
+		l.p = worst
+	}
+}
