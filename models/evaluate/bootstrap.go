@@ -110,18 +110,18 @@ func (r *resampler) gap(b int, weight []int32, rows int) float64 {
 
 // percentiles are the ends of the expanded percentile interval (Hesterberg
 // 2015) for n accounts, 2 or more. NaN replicates are left out.
-func percentiles(replicates []float64, n int) (low, high float64) {
+func (q confidence) percentiles(replicates []float64, n int) (low, high float64) {
 	defined := slices.DeleteFunc(slices.Clone(replicates), math.IsNaN)
 	slices.Sort(defined)
-	alpha := distuv.UnitNormal.CDF(-normal * expansion(n))
+	alpha := distuv.UnitNormal.CDF(-q.normal * q.expansion(n))
 	return quantile(defined, alpha), quantile(defined, 1-alpha)
 }
 
 // expansion is by how much a plain percentile interval is too narrow for n
 // accounts: their resamples spread less than they do by sqrt((n-1)/n), and it
 // stands on the normal quantile instead of Student's.
-func expansion(n int) float64 {
-	return math.Sqrt(float64(n)/float64(n-1)) * student(n-1) / normal
+func (q confidence) expansion(n int) float64 {
+	return math.Sqrt(float64(n)/float64(n-1)) * q.student(n-1) / q.normal
 }
 
 // quantile interpolates between the order statistics at (m+1) q.

@@ -13,18 +13,31 @@ type Interval struct {
 	High  float64 `json:"high"`
 }
 
-const (
-	tail   = 0.975
-	normal = 1.959963984540054 // the 0.975 quantile of the normal distribution
-)
+// confidence is what the intervals of a level are made with.
+type confidence struct {
+	level, tail float64 // tail is (1 + level) / 2
+	normal      float64 // that quantile of the normal distribution
+}
 
-// student is the 0.975 quantile of Student's t.
-func student(degrees int) float64 {
+// usual is the confidence of 95 %.
+func usual() confidence { return confidence{0.95, 0.975, 1.959963984540054} }
+
+// confidenceOf takes a level above 0 and below 1.
+func confidenceOf(level float64) confidence {
+	if q := usual(); level == q.level {
+		return q
+	}
+	tail := (1 + level) / 2
+	return confidence{level, tail, distuv.UnitNormal.Quantile(tail)}
+}
+
+// student is the quantile of Student's t.
+func (q confidence) student(degrees int) float64 {
 	// From here on the Cornish-Fisher terms in 1/degrees^2 are below 1e-11.
 	if degrees > 1_000_000 {
-		return normal + (normal*normal*normal+normal)/(4*float64(degrees))
+		return q.normal + (q.normal*q.normal*q.normal+q.normal)/(4*float64(degrees))
 	}
-	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(degrees)}.Quantile(tail)
+	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(degrees)}.Quantile(q.tail)
 }
 
 // Wilson is the rate k/n of n independent rows with its score interval (Wilson
@@ -34,14 +47,14 @@ func Wilson(k, n int) Interval {
 	if n <= 0 {
 		return Interval{0, 0, 1}
 	}
-	return wilson(float64(min(max(k, 0), n))/float64(n), float64(n))
+	return usual().wilson(float64(min(max(k, 0), n))/float64(n), float64(n))
 }
 
 // wilson takes the number of rows that the rate is worth, 0 or more.
-func wilson(rate, n float64) Interval {
-	z2 := normal * normal
+func (q confidence) wilson(rate, n float64) Interval {
+	z2 := q.normal * q.normal
 	centre := (n*rate + z2/2) / (n + z2)
-	half := normal * math.Sqrt(n*rate*(1-rate)+z2/4) / (n + z2)
+	half := q.normal * math.Sqrt(n*rate*(1-rate)+z2/4) / (n + z2)
 	return Interval{rate, min(max(centre-half, 0), rate), max(min(centre+half, 1), rate)}
 }
 
@@ -57,13 +70,15 @@ func Rate(y []float64, group []int) (Interval, error) {
 	if err != nil {
 		return Interval{}, err
 	}
-	return rate(y, c), nil
+	return usual().rate(y, c), nil
 }
 
-func rate(y []float64, c clusters) Interval { return wilson(mean(y), effectiveRows(y, c)) }
+func (q confidence) rate(y []float64, c clusters) Interval {
+	return q.wilson(mean(y), q.effectiveRows(y, c))
+}
 
 // effectiveRows is the number of independent rows that labels are worth.
-func effectiveRows(y []float64, c clusters) float64 {
+func (q confidence) effectiveRows(y []float64, c clusters) float64 {
 	n := float64(len(y))
 	p := mean(y)
 	switch {
@@ -75,7 +90,7 @@ func effectiveRows(y []float64, c clusters) float64 {
 		return float64(c.count)
 	}
 	effect := clusterVariance(y, p, c) / (p * (1 - p) / (n - 1))
-	degrees := student(len(y)-1) / student(c.count-1)
+	degrees := q.student(len(y)-1) / q.student(c.count-1)
 	return min(n/effect*degrees*degrees, n)
 }
 
@@ -96,9 +111,9 @@ func clusterVariance(x []float64, m float64, c clusters) float64 {
 
 // meanInterval is the mean of x with a cluster-robust t interval of G-1 degrees
 // of freedom (Cameron and Miller 2015, section VI); it wants two accounts or more.
-func meanInterval(x []float64, c clusters) Interval {
+func (q confidence) meanInterval(x []float64, c clusters) Interval {
 	m := mean(x)
-	half := student(c.count-1) * math.Sqrt(clusterVariance(x, m, c))
+	half := q.student(c.count-1) * math.Sqrt(clusterVariance(x, m, c))
 	return Interval{m, m - half, m + half}
 }
 
@@ -146,6 +161,6 @@ func paired(loss func(y, p float64) float64, y, pA, pB []float64, group []int) (
 	for i := range d {
 		d[i] -= loss(y[i], pA[i])
 	}
-	v := meanInterval(d, c)
+	v := usual().meanInterval(d, c)
 	return Difference{v.Value, v.Low, v.High, len(y), c.count}, nil
 }

@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"fmt"
 	"math"
 	"slices"
 )
@@ -12,10 +13,12 @@ type Options struct {
 	Replicates int
 	// Seed keys the resamples.
 	Seed uint64
+	// Level of the intervals, above 0 and below 1; 0 means 0.95.
+	Level float64
 }
 
-// Report is the quality of a model on rows it never saw. Intervals are 95 %,
-// clustered by account. Every number in it is finite.
+// Report is the quality of a model on rows it never saw. Intervals are 95 %, or
+// of the level asked for, clustered by account. Every number in it is finite.
 type Report struct {
 	Rows      int `json:"rows"`
 	Positives int `json:"positives"`
@@ -87,11 +90,12 @@ const (
 // accounts: expanded for few accounts (Hesterberg 2015), for ROC AUC and PR AUC
 // by the fewer of the accounts with a positive and those with a negative. The
 // calibration error, which resampling inflates, reaches as far either way as the
-// gaps of its bins together move in 95 % of resamples. A precision is never held more certain than Rate would. Where every positive
-// outranks every negative (or the reverse) all resamples agree, and ROC AUC and
-// PR AUC take Wilson's interval of that many accounts, by the bound of Birnbaum
-// and Klose (1957) on the variance of the area; fewer than two such accounts
-// leave 0 to 1.
+// gaps of its bins together move in 95 % of resamples. A precision is never held
+// more certain than Rate would. Where every positive outranks every negative (or
+// the reverse) all resamples agree, and ROC AUC and PR AUC take Wilson's interval
+// of that many accounts, by the bound of Birnbaum and Klose (1957) on the variance
+// of the area; fewer than two such accounts leave 0 to 1. Other levels take the
+// place of 95 % everywhere.
 //
 // In simulations with one to five rows an account, the intervals of ROC AUC, log
 // loss, base rate and calibration error held the truth in 93 to 96 % of runs with
@@ -103,12 +107,19 @@ func Judge(y, raw, p, value []float64, group []int, o Options) (*Report, error) 
 	if err != nil {
 		return nil, err
 	}
+	q := usual()
+	if o.Level != 0 {
+		if !(o.Level > 0 && o.Level < 1) {
+			return nil, &InputError{Input: "level", Row: -1, Detail: fmt.Sprintf("is %v: above 0 and below 1 is expected", o.Level)}
+		}
+		q = confidenceOf(o.Level)
+	}
 	n := len(y)
 	r := &Report{
 		Rows: n, Positives: sumInt(y), Accounts: c.count,
-		BaseRate: rate(y, c), MeanProbability: mean(p),
-		LogLoss: atLeastZero(meanInterval(losses(logLoss, y, p), c)),
-		Brier:   atLeastZero(meanInterval(losses(squaredError, y, p), c)),
+		BaseRate: q.rate(y, c), MeanProbability: mean(p),
+		LogLoss: atLeastZero(q.meanInterval(losses(logLoss, y, p), c)),
+		Brier:   atLeastZero(q.meanInterval(losses(squaredError, y, p), c)),
 	}
 	if r.Positives == 0 || r.Positives == n {
 		return nil, ErrOneClass
@@ -119,8 +130,8 @@ func Judge(y, raw, p, value []float64, group []int, o Options) (*Report, error) 
 
 	order := descending(raw)
 	r.gains(y, p, value, order)
-	r.calibration(y, p, c)
-	r.resampled(y, raw, p, order, c, o)
+	r.calibration(y, p, c, q)
+	r.resampled(y, raw, p, order, c, o, q)
 	return r, nil
 }
 
@@ -195,7 +206,7 @@ func (r *Report) gains(y, p, value []float64, order []int) {
 }
 
 // calibration fills the bins, those of CalibrationError.
-func (r *Report) calibration(y, p []float64, c clusters) {
+func (r *Report) calibration(y, p []float64, c clusters, q confidence) {
 	order := ascending(p)
 	for b := range bins {
 		lo, hi := binBounds(len(y), bins, b)
@@ -204,13 +215,13 @@ func (r *Report) calibration(y, p []float64, c clusters) {
 		}
 		rows := order[lo:hi]
 		r.Calibration = append(r.Calibration, Bin{
-			Probability: mean(pick(p, rows)), Observed: rate(pick(y, rows), c.take(rows)), Rows: len(rows),
+			Probability: mean(pick(p, rows)), Observed: q.rate(pick(y, rows), c.take(rows)), Rows: len(rows),
 		})
 	}
 }
 
 // resampled fills what has no closed form.
-func (r *Report) resampled(y, raw, p []float64, order []int, c clusters, o Options) {
+func (r *Report) resampled(y, raw, p []float64, order []int, c clusters, o Options, q confidence) {
 	r.Replicates = o.Replicates
 	if r.Replicates == 0 {
 		r.Replicates = 500
@@ -225,7 +236,7 @@ func (r *Report) resampled(y, raw, p []float64, order []int, c clusters, o Optio
 		for i, s := range replicates {
 			x[i] = of(s)
 		}
-		return percentiles(x, accounts)
+		return q.percentiles(x, accounts)
 	}
 	for _, s := range replicates {
 		if math.IsNaN(s.area) {
@@ -237,7 +248,7 @@ func (r *Report) resampled(y, raw, p []float64, order []int, c clusters, o Optio
 	switch n := scarcer(y, c); {
 	case n < 2 || r.OneClassReplicates == r.Replicates: // one account decides everything
 	case r.ROCAUC.Value == 0 || r.ROCAUC.Value == 1:
-		w := wilson(r.ROCAUC.Value, float64(n))
+		w := q.wilson(r.ROCAUC.Value, float64(n))
 		r.ROCAUC = w
 		r.PRAUC = around(r.PRAUC.Value, w.Low, w.High)
 	default:
@@ -248,7 +259,7 @@ func (r *Report) resampled(y, raw, p []float64, order []int, c clusters, o Optio
 	}
 
 	top := order[:topTenth(r.Rows)]
-	atLeast := rate(pick(y, top), c.take(top))
+	atLeast := q.rate(pick(y, top), c.take(top))
 	low, high := ends(func(s replicate) float64 { return s.top }, c.count)
 	r.PrecisionTop10 = around(atLeast.Value, min(low, atLeast.Low), max(high, atLeast.High))
 
@@ -257,7 +268,7 @@ func (r *Report) resampled(y, raw, p []float64, order []int, c clusters, o Optio
 		shifts[i] = s.shift
 	}
 	slices.Sort(shifts)
-	e, reach := CalibrationError(y, p, bins), quantile(shifts, 0.95)*expansion(c.count)
+	e, reach := CalibrationError(y, p, bins), quantile(shifts, q.level)*q.expansion(c.count)
 	r.CalibrationError = around(e, max(e-reach, 0), min(e+reach, 1))
 }
 

@@ -381,3 +381,42 @@ func BenchmarkJudge50k(b *testing.B) {
 		}
 	}
 }
+
+// TestLevel asks for other levels: the narrower the lower, the usual one by default,
+// and 90 % means the quantiles of 90 %.
+func TestLevel(t *testing.T) {
+	y, raw, p, group := simulated(150, 0.2, 1.5, 1)
+	judge := func(level float64) *Report {
+		r, err := Judge(y, raw, p, nil, group, Options{Replicates: 200, Seed: 1, Level: level})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if !reflect.DeepEqual(judge(0), judge(0.95)) {
+		t.Error("the default is not 95 %")
+	}
+	intervals := func(r *Report) map[string]Interval {
+		return map[string]Interval{
+			"base rate": r.BaseRate, "log loss": r.LogLoss, "Brier": r.Brier, "ROC AUC": r.ROCAUC, "PR AUC": r.PRAUC,
+			"calibration error": r.CalibrationError, "precision": r.PrecisionTop10, "bin": r.Calibration[5].Observed,
+		}
+	}
+	wide, narrow := intervals(judge(0.95)), intervals(judge(0.9))
+	for name, w := range wide {
+		n := narrow[name]
+		if n.Value != w.Value || n.Low < w.Low || n.High > w.High || n.High-n.Low >= w.High-w.Low {
+			t.Errorf("%s: %v at 90 %%, %v at 95 %%", name, n, w)
+		}
+	}
+	// A t interval is as wide as its quantile: 149 degrees of freedom.
+	ratio := (narrow["log loss"].High - narrow["log loss"].Low) / (wide["log loss"].High - wide["log loss"].Low)
+	if want := 1.6551445 / 1.9760131; math.Abs(ratio-want) > 1e-6 {
+		t.Errorf("log loss: 90 %% is %v as wide as 95 %%, want %v", ratio, want)
+	}
+	for _, level := range []float64{-0.1, 1, 1.5, math.NaN()} {
+		if _, err := Judge(y, raw, p, nil, group, Options{Level: level}); !isInputError(err) {
+			t.Errorf("level %v: %v", level, err)
+		}
+	}
+}

@@ -29,8 +29,8 @@ func JudgePromise(y, p []float64, group []int) (Promise, error) {
 	if err != nil {
 		return Promise{}, err
 	}
-	out := Promise{Observed: rate(y, c), Promised: mean(p), Accounts: c.count, P: 1}
-	if n := effectiveRows(y, c); n > 0 {
+	out := Promise{Observed: usual().rate(y, c), Promised: mean(p), Accounts: c.count, P: 1}
+	if n := usual().effectiveRows(y, c); n > 0 {
 		out.P = binomialTest(out.Observed.Value, out.Promised, n)
 	}
 	return out, nil

@@ -76,7 +76,7 @@ func TestStudent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := student(k); !(math.Abs(got-want) < 1e-9*want) {
+		if got := usual().student(k); !(math.Abs(got-want) < 1e-9*want) {
 			t.Errorf("student(%d) is %v, want %v", k, got, want)
 		}
 	}
