@@ -66,7 +66,8 @@ func themed(c *vgsvg.Canvas, width, height vg.Length, label string) (template.HT
 	if _, err := c.WriteTo(&b); err != nil {
 		return "", err
 	}
-	head := fmt.Sprintf(`<svg viewBox="0 0 %.0f %.0f" role="img" aria-label="%s">`, width.Points(), height.Points(), html.EscapeString(label))
+	head := fmt.Sprintf(`<svg viewBox="0 0 %.0f %.0f" style="max-width:%.0fpx" role="img" aria-label="%s">`,
+		width.Points(), height.Points(), pixels*width.Points(), html.EscapeString(label))
 	s := head + svgHead.ReplaceAllString(b.String(), "")
 	s = styleText.ReplaceAllStringFunc(s, func(style string) string {
 		style = fontText.ReplaceAllString(style, "")
@@ -79,11 +80,13 @@ func themed(c *vgsvg.Canvas, width, height vg.Length, label string) (template.HT
 	return template.HTML(s), nil //nolint:gosec // made by vgsvg, which escapes the text it draws
 }
 
-// Sizes in points; the page shows a point somewhat larger than a pixel.
+// Sizes in points.
 const (
-	chartWidth  = 480
-	chartHeight = 270
-	letters     = 10.5
+	letters = 10.5
+	pixels  = 1.4 // of the page, at most, to a point
+	// whole and half are the widths of charts that stand alone and in pairs.
+	whole = vg.Length(420)
+	half  = vg.Length(330)
 )
 
 func fontOf(size float64) font.Font {
@@ -92,8 +95,8 @@ func fontOf(size float64) font.Font {
 
 // axis is what a chart needs to know of one of its axes.
 type axis struct {
-	label  string
-	format func(float64) string
+	label string
+	share bool // of 0 to 1, told in percent
 	// low and high are always in sight; with both 0 the data alone decide.
 	low, high float64
 	names     []string // in place of numbers: the value i is names[i]
@@ -122,7 +125,7 @@ func newChart(x, y axis) *plot.Plot {
 			a.to.Tick.Marker = named(a.of)
 			a.to.Tick.Length = 0
 		} else {
-			a.to.Tick.Marker = numbers{a.of.format}
+			a.to.Tick.Marker = numbers{a.of.share}
 		}
 	}
 	g := plotter.NewGrid()
@@ -135,12 +138,19 @@ func newChart(x, y axis) *plot.Plot {
 	return p
 }
 
-// numbers are ticks at 1, 2 or 5 times a power of ten, four to eight of them.
-type numbers struct{ format func(float64) string }
+// numbers are ticks at 1, 2 or 5 times a power of ten, four to eight of them, all
+// with as many digits; shares in percent.
+type numbers struct{ share bool }
 
 // Ticks is for plot.Ticker.
 func (n numbers) Ticks(low, high float64) []plot.Tick {
-	step := math.Pow(10, math.Floor(math.Log10((high-low)/4)))
+	unit := 1.0
+	if n.share {
+		unit = 100
+	}
+	low, high = low*unit, high*unit
+	power := math.Floor(math.Log10((high - low) / 4))
+	step := math.Pow(10, power)
 	for _, k := range []float64{5, 2} {
 		if (high-low)/(k*step) >= 4 {
 			step *= k
@@ -149,13 +159,13 @@ func (n numbers) Ticks(low, high float64) []plot.Tick {
 	}
 	var ticks []plot.Tick
 	for i := math.Ceil(low/step - 1e-9); i*step <= high+step*1e-9 && len(ticks) < 12; i++ {
-		ticks = append(ticks, plot.Tick{Value: i * step, Label: n.format(i*step + 0)})
+		ticks = append(ticks, plot.Tick{Value: i * step / unit, Label: decimal(i*step, int(max(0, -power)))})
 	}
 	return ticks
 }
 
 // maxNames is how many names a horizontal axis has room for.
-const maxNames = 7
+const maxNames = 5
 
 func named(a axis) plot.ConstantTicks {
 	every := 1
@@ -172,6 +182,7 @@ func named(a axis) plot.ConstantTicks {
 }
 
 // drawn is the plot as a picture; "" if its numbers span more than can be drawn.
+// Axes of numbers reach a little farther than their data, so that no glyph is cut.
 func drawn(p *plot.Plot, width, height vg.Length, label string) (template.HTML, error) {
 	for _, a := range []*plot.Axis{&p.X, &p.Y} {
 		if !(math.Abs(a.Min) < 1e12 && math.Abs(a.Max) < 1e12) {
@@ -180,6 +191,19 @@ func drawn(p *plot.Plot, width, height vg.Length, label string) (template.HTML, 
 		if least := 1e-6 * max(1, math.Abs(a.Min)); a.Max-a.Min < least {
 			a.Min, a.Max = a.Min-least, a.Max+least
 		}
+		n, ok := a.Tick.Marker.(numbers)
+		if !ok {
+			continue
+		}
+		reach := 0.03 * (a.Max - a.Min)
+		low, high := a.Min-reach, a.Max+reach
+		if a.Min >= 0 {
+			low = max(low, 0)
+		}
+		if n.share && a.Max <= 1 {
+			high = min(high, 1)
+		}
+		a.Min, a.Max = low, high
 	}
 	c := vgsvg.New(width, height)
 	// The last letter of an axis would reach over the edge.
@@ -192,7 +216,7 @@ type series struct {
 	name   string
 	x      []float64
 	y      []evaluate.Interval
-	whole  bool // with the ends of the intervals
+	ends   bool // with the ends of the intervals
 	ink    ink
 	plain  bool // a line without glyphs
 	dashed bool
@@ -206,9 +230,11 @@ func (s *series) add(x float64, y evaluate.Interval) {
 func point(v float64) evaluate.Interval { return evaluate.Interval{Value: v, Low: v, High: v} }
 
 // Len, XY and YError are for the plotters of gonum.
-func (s *series) Len() int                        { return len(s.x) }
-func (s *series) XY(i int) (x, y float64)         { return s.x[i], s.y[i].Value }
-func (s *series) YError(i int) (down, up float64) { return s.y[i].Low - s.y[i].Value, s.y[i].High - s.y[i].Value }
+func (s *series) Len() int                { return len(s.x) }
+func (s *series) XY(i int) (x, y float64) { return s.x[i], s.y[i].Value }
+func (s *series) YError(i int) (down, up float64) {
+	return s.y[i].Low - s.y[i].Value, s.y[i].High - s.y[i].Value
+}
 
 // glyph tells series apart for those who do not see their colours.
 func (k ink) glyph() draw.GlyphDrawer {
@@ -236,7 +262,7 @@ func (s *series) addTo(p *plot.Plot) error {
 		line.Width, line.Dashes = 1, []vg.Length{3, 3}
 	}
 	dots.GlyphStyle = draw.GlyphStyle{Color: s.ink.mark(), Radius: 3, Shape: s.ink.glyph()}
-	if s.whole {
+	if s.ends {
 		bars, err := plotter.NewYErrorBars(s)
 		if err != nil {
 			return err
@@ -254,14 +280,14 @@ func (s *series) addTo(p *plot.Plot) error {
 }
 
 // lines draws several series.
-func lines(x, y axis, label string, all ...*series) (template.HTML, error) {
+func lines(width vg.Length, x, y axis, label string, all ...*series) (template.HTML, error) {
 	p := newChart(x, y)
 	for _, s := range all {
 		if err := s.addTo(p); err != nil {
 			return "", err
 		}
 	}
-	return drawn(p, chartWidth, chartHeight, label)
+	return drawn(p, width, 100+width/3, label)
 }
 
 // level is a vertical line of a chart of dots, such as the base rate.
@@ -270,14 +296,17 @@ type level struct {
 	ink ink
 }
 
-// dots draws one interval a line, the first on top, each with its name.
-func dots(x axis, label string, names []string, values []evaluate.Interval, whole bool, levels ...level) (template.HTML, error) {
+// dots draws one value a line, the first on top, each with its name; with its
+// interval if ends says so.
+func dots(width vg.Length, x axis, label string, names []string, values []evaluate.Interval, ends bool, levels ...level) (template.HTML, error) {
 	n := len(names)
-	x.low, x.high = math.Inf(1), math.Inf(-1)
+	if x.low == 0 && x.high == 0 {
+		x.low, x.high = math.Inf(1), math.Inf(-1)
+	}
 	y := axis{names: make([]string, n), low: -0.5, high: float64(n) - 0.5}
 	s := &flat{}
 	for i, v := range values {
-		y.names[n-1-i] = short(names[i], 30)
+		y.names[n-1-i] = short(names[i], int(width)/16)
 		s.y, s.x = append(s.y, float64(n-1-i)), append(s.x, v)
 		x.low, x.high = min(x.low, v.Low), max(x.high, v.High)
 	}
@@ -289,7 +318,7 @@ func dots(x axis, label string, names []string, values []evaluate.Interval, whol
 			return "", err
 		}
 	}
-	if whole {
+	if ends {
 		bars, err := plotter.NewXErrorBars(s)
 		if err != nil {
 			return "", err
@@ -303,7 +332,7 @@ func dots(x axis, label string, names []string, values []evaluate.Interval, whol
 	}
 	scatter.GlyphStyle = draw.GlyphStyle{Color: series1.mark(), Radius: 3.5, Shape: draw.CircleGlyph{}}
 	p.Add(scatter)
-	return drawn(p, chartWidth, vg.Length(52+19*n), label)
+	return drawn(p, width, vg.Length(52+19*n), label)
 }
 
 // flat is a series that lies on its side.
@@ -313,9 +342,11 @@ type flat struct {
 }
 
 // Len, XY and XError are for the plotters of gonum.
-func (s *flat) Len() int                        { return len(s.x) }
-func (s *flat) XY(i int) (x, y float64)         { return s.x[i].Value, s.y[i] }
-func (s *flat) XError(i int) (down, up float64) { return s.x[i].Low - s.x[i].Value, s.x[i].High - s.x[i].Value }
+func (s *flat) Len() int                { return len(s.x) }
+func (s *flat) XY(i int) (x, y float64) { return s.x[i].Value, s.y[i] }
+func (s *flat) XError(i int) (down, up float64) {
+	return s.x[i].Low - s.x[i].Value, s.x[i].High - s.x[i].Value
+}
 
 // letter is the style of text drawn by hand.
 func letter(size float64, k ink, x text.XAlignment) text.Style {

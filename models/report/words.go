@@ -20,11 +20,13 @@ func percent(share float64) string {
 		digits = 2
 	case a < 9.95:
 		digits = 1
+	case a >= 99.95 && a < 100:
+		return "over 99.9 %"
 	case a > 99 && a < 100:
 		digits = 1
 	}
-	s := trimmed(v, digits)
-	if s == "0" && share > 0 {
+	s := decimal(v, digits)
+	if s == "0.00" && share > 0 {
 		return "under 0.01 %"
 	}
 	return s + " %"
@@ -171,16 +173,20 @@ func starts(from []string) []string {
 	return names
 }
 
-// sentence begins with a capital and ends with a point.
+// sentence ends with a point and begins with a capital, unless its first word is
+// a name with other characters than letters.
 func sentence(s string) string {
 	s = strings.TrimSpace(s)
 	if s == "" {
 		return ""
 	}
-	r := []rune(s)
-	r[0] = unicode.ToUpper(r[0])
-	if !strings.ContainsRune(".!?", r[len(r)-1]) {
-		r = append(r, '.')
+	if first, _, _ := strings.Cut(s, " "); strings.IndexFunc(first, func(c rune) bool { return !unicode.IsLower(c) }) < 0 {
+		r := []rune(s)
+		r[0] = unicode.ToUpper(r[0])
+		s = string(r)
 	}
-	return string(r)
+	if strings.ContainsRune(".!?", rune(s[len(s)-1])) {
+		return s
+	}
+	return s + "."
 }
