@@ -83,6 +83,13 @@ func Examine(ctx context.Context, in Input) (*models.Learnt, error) {
 		}
 		x.step()
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if x.done < units { // there was nothing to refit
+		x.done = units - 1
+		x.step()
+	}
 	return out, nil
 }
 
