@@ -102,6 +102,11 @@ func importFault(from, to string, test bool) string {
 			return "it is for " + owner + " alone"
 		}
 	}
+	for driver, folders := range driverFolders() {
+		if within(to, driver) && !test && !slices.ContainsFunc(folders, func(f string) bool { return within(path, f) }) {
+			return "a driver is for " + strings.Join(folders, ", ") + " and tests"
+		}
+	}
 	if to == "C" {
 		return "there is no cgo"
 	}
@@ -197,6 +202,10 @@ func TestLayersAreTold(t *testing.T) {
 		{"propensity/cmd/propensity", "github.com/gin-gonic/gin", false, false},
 		{"propensity/train", "github.com/sjwhitworth/golearn/trees", false, false},
 		{"propensity/train/golearn", "github.com/sjwhitworth/golearn/trees", false, true},
+		{"propensity/models/convert", "modernc.org/sqlite", false, false},
+		{"propensity/models/convert", "modernc.org/sqlite", true, true},
+		{"propensity/features/online", "github.com/jackc/pgx/v5", false, true},
+		{"propensity/features/expr", "github.com/jackc/pgx/v5", false, false},
 		{"propensity/models", "C", false, false},
 		{"propensity/models", "math", false, true},
 	} {

@@ -1,6 +1,7 @@
 // Package convert reads the tree models of other libraries and writes ours for
 // them: LightGBM's text format both ways, XGBoost's JSON inwards. What a format
 // says is translated exactly, by more nodes where one does not do, or refused.
+// Whole artifacts, of any kind, are written as SQL.
 package convert
 
 import (
