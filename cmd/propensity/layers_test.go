@@ -37,6 +37,15 @@ func libraryOwners() map[string]string {
 	}
 }
 
+// driverFolders are those that may open a database of each driver. A test may open
+// one anywhere, to try what was written for it.
+func driverFolders() map[string][]string {
+	return map[string][]string{
+		"modernc.org/sqlite":   {"datasets", "features/online", "serve"},
+		"github.com/jackc/pgx": {"datasets", "features/online", "serve"},
+	}
+}
+
 // listed is what `go list -json` says of a package.
 type listed struct {
 	ImportPath, Dir, Export            string
