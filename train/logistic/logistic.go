@@ -1,3 +1,12 @@
+// Package logistic is logistic regression: with an L2 penalty, without any and with
+// standard errors, or with an elastic net along a path of penalties. Rows may be
+// weighed; categories are never expanded.
+//
+// Numbers are standardised by the mean and population standard deviation of the
+// column after its missing values took the median, with an indicator beside them if
+// there were any; every category that occurs has an indicator of its own, missing
+// included. Indicators are 0 and 1, not standardised. A column that is constant weighs
+// nothing. Weights count as so many equal rows, also in those means.
 package logistic
 
 import (
@@ -5,9 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-
-	"gonum.org/v1/gonum/floats"
-	"gonum.org/v1/gonum/mat"
 
 	"propensity/features"
 	"propensity/models"
@@ -20,236 +26,176 @@ var (
 	ErrNoOptimum = errors.New("logistic regression has no single optimum")
 )
 
-// Learner learns a *models.Linear by logistic regression with an L2 penalty. It
-// minimises the log loss summed over the rows plus L2/2 times the squared norm of
-// the weights; the intercept is not penalised. Numbers are standardised by the mean
-// and population standard deviation of the column after its missing values took the
-// median, with an indicator beside them if there were any; every category that
-// occurs has an indicator of its own, missing included, with none dropped. A
-// column that is constant weighs nothing.
-//
-// The optimum is found by Newton's method (Hastie, Tibshirani, Friedman, The
-// Elements of Statistical Learning, 2nd ed., 4.4.1), halving steps that do not lower
-// the objective (Nocedal and Wright, Numerical Optimization, 2nd ed., 3.1). The
-// system of each step is solved by Cholesky decomposition, or from 500 weights on
-// by preconditioned conjugate gradients without forming it (ibid., 7.1).
-type Learner struct {
-	// L2 is the weight of the penalty; 0 stands for 1, a negative one for none, which
-	// takes fewer than 500 weights that do not follow from each other: no category
-	// without unseen values, since its indicators add up to 1.
+// Options of a fit. It minimises the log loss summed over the rows, each times its
+// weight, plus a penalty on all weights but the intercept.
+type Options struct {
+	// L2 is the weight of a penalty of L2/2 times the squared norm of the weights. 0
+	// stands for 1, a negative one for none. Without a penalty the most frequent level of
+	// each category (of two, that of the lower code) has no weight: the others
+	// are compared with it, and so is an unseen one. Fewer than 4,000 weights are then
+	// possible, with no column that follows from others or separates the labels.
 	L2 float64
-	// Tolerance ends the search: the last Newton step changed no weight by more
+	// Lambda above 0 asks for an elastic net instead (see Path): the mean loss plus
+	// Lambda times (Alpha times the sum of sizes + (1-Alpha)/2 times the squared norm).
+	Lambda, Alpha float64
+	// Tolerance ends the search: the last step changed no weight by more
 	// than this, relative to the largest weight if that is above 1; 0 stands for
-	// 1e-8. Convergence is quadratic: the error left is far smaller.
+	// 1e-8. The error left is smaller.
 	Tolerance float64
-	// MaxSteps bounds the Newton steps; 0 stands for 100. Five to ten are usual.
+	// MaxSteps bounds the steps; 0 stands for 100. Five to ten are usual.
 	MaxSteps int
+	// Replicates are fits of resampled accounts for the bounds of the coefficients;
+	// 0: none. Without a penalty there are standard errors instead. Not for an elastic net.
+	Replicates int
+	// Seed of what is drawn.
+	Seed uint64
 }
 
-// wideDesign is the number of weights from which conjugate gradients take over.
-const wideDesign = 500
+// Learner learns a *models.Linear; it is a train.Learner.
+type Learner Options
 
-// Fit learns from train; valid is not used. Rows are weighed alike. The result has
-// the same bits at any GOMAXPROCS. Errors: ErrOneClass; ErrNoOptimum, only without
-// a penalty or when MaxSteps do not suffice; a label other than 0 and 1, an infinite
-// number or an impossible code, naming feature and row (from 0); ctx.Err().
+// Fit learns from train; valid is not used. See the function Fit.
 func (l Learner) Fit(ctx context.Context, train, valid features.Matrix) (models.Model, error) {
-	m, err := l.fit(ctx, &train, wideDesign)
+	r, err := Fit(ctx, &train, Options(l))
 	if err != nil {
 		return nil, err
 	}
-	return m, nil
+	return r.Model, nil
 }
 
-func (l Learner) fit(ctx context.Context, train *features.Matrix, wide int) (*models.Linear, error) {
-	penalty, tolerance, steps := l.L2, l.Tolerance, l.MaxSteps
-	if penalty == 0 {
-		penalty = 1
-	}
-	if tolerance == 0 {
-		tolerance = 1e-8
-	}
-	if steps == 0 {
-		steps = 100
-	}
-	if math.IsNaN(penalty) || math.IsInf(penalty, 0) || !(tolerance > 0) || steps < 0 {
-		return nil, fmt.Errorf("logistic regression: L2 %v, Tolerance %v, MaxSteps %d: want finite, above 0, above 0", l.L2, l.Tolerance, l.MaxSteps)
-	}
-	positives, err := checkLabels(train)
-	if err != nil {
-		return nil, err
-	}
-	d, err := newDesign(ctx, train)
-	if err != nil {
-		return nil, err
-	}
-	s := &newton{design: d, penalty: max(0, penalty), tolerance: tolerance, maxSteps: steps, dense: d.width() < wide}
-	start := make([]float64, d.width())
-	start[0] = math.Log(float64(positives) / float64(train.Rows()-positives))
-	weights, err := s.minimise(ctx, start)
-	if err != nil {
-		return nil, err
-	}
-	return d.model(ctx, weights)
+const (
+	// wideDesign is the number of weights from which conjugate gradients take over.
+	wideDesign = 500
+	// mostFree is the largest number of weights without a penalty.
+	mostFree = 4000
+)
+
+// Fit learns from m. The optimum is found by Newton's method (Hastie, Tibshirani,
+// Friedman, The Elements of Statistical Learning, 2nd ed., 4.4.1), halving steps that do
+// not lower the objective (Nocedal and Wright, Numerical Optimization, 2nd ed., 3.1).
+// The system of each step is solved by Cholesky decomposition, or with a penalty from
+// 500 weights on by preconditioned conjugate gradients without forming it (ibid., 7.1).
+// Many rows start from the optimum of some of them, and a Hessian serves for as long
+// as it brings steps down (ibid., 11.1, the chord method): every step has the exact
+// gradient, so the optimum is the same.
+//
+// The result has the same bits at any GOMAXPROCS. Errors: ErrOneClass; *NoOptimumError,
+// which names the columns, or another ErrNoOptimum, only without a penalty or when
+// MaxSteps do not suffice; a label other than 0 and 1, a weight that is not above 0 and
+// finite, an infinite number or an impossible code, naming feature and row (from 0);
+// ctx.Err().
+func Fit(ctx context.Context, m *features.Matrix, o Options) (*Result, error) {
+	return o.fit(ctx, m, wideDesign)
 }
 
-// checkLabels counts the positive labels.
-func checkLabels(m *features.Matrix) (positives int, err error) {
+func (l Learner) fit(ctx context.Context, m *features.Matrix, wide int) (*models.Linear, error) {
+	r, err := Options(l).fit(ctx, m, wide)
+	if err != nil {
+		return nil, err
+	}
+	return r.Model, nil
+}
+
+// settled are the options with their defaults; an L2 of 0 is then none.
+func (o Options) settled() (Options, error) {
+	if math.IsNaN(o.L2) || math.IsInf(o.L2, 0) || !(o.Tolerance >= 0) || math.IsInf(o.Tolerance, 0) || o.MaxSteps < 0 {
+		return o, fmt.Errorf("logistic regression: L2 %v, Tolerance %v, MaxSteps %d: want finite, above 0, above 0", o.L2, o.Tolerance, o.MaxSteps)
+	}
+	if !(o.Lambda >= 0) || math.IsInf(o.Lambda, 0) || !(o.Alpha >= 0 && o.Alpha <= 1) || o.Replicates < 0 || (o.Lambda > 0 && (o.L2 != 0 || o.Replicates > 0)) {
+		return o, fmt.Errorf("logistic regression: Lambda %v, Alpha %v, L2 %v, Replicates %d: want Lambda 0 or above 0, Alpha 0 to 1, no negative number; L2 and Replicates not with Lambda", o.Lambda, o.Alpha, o.L2, o.Replicates)
+	}
+	if o.L2 == 0 {
+		o.L2 = 1
+	}
+	o.L2 = max(0, o.L2)
+	if o.Tolerance == 0 {
+		o.Tolerance = 1e-8
+	}
+	if o.MaxSteps == 0 {
+		o.MaxSteps = 100
+	}
+	return o, nil
+}
+
+func (o Options) fit(ctx context.Context, m *features.Matrix, wide int) (*Result, error) {
+	o, err := o.settled()
+	if err != nil {
+		return nil, err
+	}
+	if o.Lambda > 0 {
+		return fitElastic(ctx, m, o)
+	}
+	rate, err := checkRows(m)
+	if err != nil {
+		return nil, err
+	}
+	free := o.L2 == 0
+	d, err := newDesign(ctx, m, free)
+	if err != nil {
+		return nil, err
+	}
+	if free {
+		if err := d.separatedAlone(ctx); err != nil {
+			return nil, err
+		}
+	}
+	s := &newton{design: d, weight: m.Weight, penalty: o.L2, tolerance: o.Tolerance, maxSteps: o.MaxSteps, dense: free || d.width() < wide}
+	weights := make([]float64, d.width())
+	weights[0] = math.Log(rate / (1 - rate))
+	if free {
+		if err := s.independent(ctx, weights); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.warm(ctx, weights, rate); err != nil {
+		return nil, err
+	}
+	if weights, err = s.minimise(ctx, weights); err != nil {
+		return nil, err
+	}
+	r := &Result{design: d, weights: weights, LogLikelihood: -s.loss, Rows: m.Rows(), Weight: d.total, Steps: s.steps}
+	if r.Model, err = d.model(ctx, weights); err != nil {
+		return nil, err
+	}
+	if free {
+		err = s.standardErrors(ctx, r)
+	} else if o.Replicates > 0 {
+		err = s.resample(ctx, r, o)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// checkRows checks labels and weights and gives the share of positives by weight.
+func checkRows(m *features.Matrix) (rate float64, err error) {
+	if m.Weight != nil && len(m.Weight) != m.Rows() {
+		return 0, fmt.Errorf("%d weights, %d labels: want one a row, or none", len(m.Weight), m.Rows())
+	}
+	if m.Group != nil && len(m.Group) != m.Rows() {
+		return 0, fmt.Errorf("%d accounts, %d labels: want one a row, or none", len(m.Group), m.Rows())
+	}
+	positives, mass, total := 0, 0.0, 0.0
 	for i, y := range m.Label {
+		w := weigh(m.Weight, i)
+		if !(w > 0) || math.IsInf(w, 0) {
+			return 0, fmt.Errorf("row %d: weight %v: want a finite number above 0 (leave the row out to weigh it 0)", i, w)
+		}
 		if y != 0 && y != 1 {
 			return 0, fmt.Errorf("row %d: label %v is neither 0 nor 1", i, y)
 		}
 		if y == 1 {
 			positives++
+			mass += w
 		}
+		total += w
 	}
 	if positives == 0 || positives == m.Rows() {
 		return 0, fmt.Errorf("%w: %d of %d rows are positive", ErrOneClass, positives, m.Rows())
 	}
-	return positives, nil
-}
-
-// newton minimises the penalised loss of a design.
-type newton struct {
-	*design
-	penalty, tolerance float64
-	maxSteps           int
-	dense              bool // form the Hessian
-
-	curvature []float64 // p (1 - p) of each row at the last point looked at
-}
-
-func (s *newton) minimise(ctx context.Context, at []float64) ([]float64, error) {
-	s.curvature = make([]float64, s.rows.Rows())
-	now, err := s.objective(ctx, at)
-	if err != nil {
-		return nil, err
+	if rate = mass / total; !(rate > 0 && rate < 1) {
+		return 0, fmt.Errorf("weights: positives weigh %v of %v, which is out of the range of numbers", mass, total)
 	}
-	for range s.maxSteps {
-		step, err := s.direction(ctx, now)
-		if err != nil {
-			return nil, err
-		}
-		if floats.Norm(step, math.Inf(1)) <= s.tolerance*max(1, floats.Norm(at, math.Inf(1))) {
-			floats.Add(at, step)
-			return at, nil
-		}
-		if at, now, err = s.search(ctx, at, now, step); err != nil {
-			return nil, err
-		}
-	}
-	return nil, fmt.Errorf("%w: %d steps do not reach it%s", ErrNoOptimum, s.maxSteps, s.advice())
-}
-
-func (s *newton) advice() string {
-	if s.penalty > 0 {
-		return ""
-	}
-	return "; without a penalty, columns that follow from each other or that separate the labels leave none: set L2 above 0"
-}
-
-// search walks from at along step, as far as lowers the objective enough.
-func (s *newton) search(ctx context.Context, at []float64, now *sums, step []float64) ([]float64, *sums, error) {
-	const enough = 1e-4
-	slope := floats.Dot(now.gradient, step)
-	rounding := 1e-12 * math.Abs(now.loss)
-	next := make([]float64, len(at))
-	for t := 1.0; t > 1e-12; t /= 2 {
-		floats.AddScaledTo(next, at, t, step)
-		then, err := s.objective(ctx, next)
-		if err != nil {
-			return nil, nil, err
-		}
-		if then.loss <= now.loss+enough*t*slope+rounding {
-			return next, then, nil
-		}
-	}
-	return nil, nil, fmt.Errorf("%w: no step lowers the loss of %v%s", ErrNoOptimum, now.loss, s.advice())
-}
-
-// objective is the penalised loss, its gradient and its curvature.
-func (s *newton) objective(ctx context.Context, at []float64) (*sums, error) {
-	order := withDiagonal
-	if s.dense {
-		order = withHessian
-	}
-	out, err := s.pass(ctx, at, order, func(i int, raw float64) (loss, slope, curvature float64) {
-		sign := 2*s.rows.Label[i] - 1
-		margin := sign * raw
-		e := math.Exp(-math.Abs(margin)) // in (0, 1]: nothing overflows or cancels
-		loss, slope = math.Log1p(e), e/(1+e)
-		if margin < 0 {
-			loss, slope = loss-margin, 1/(1+e)
-		}
-		s.curvature[i] = e / ((1 + e) * (1 + e))
-		return loss, -sign * slope, s.curvature[i]
-	})
-	if err != nil {
-		return nil, err
-	}
-	for k := 1; k < len(at); k++ {
-		out.loss += s.penalty / 2 * at[k] * at[k]
-		out.gradient[k] += s.penalty * at[k]
-	}
-	return out, nil
-}
-
-// direction solves (Hessian + penalty) step = -gradient.
-func (s *newton) direction(ctx context.Context, now *sums) ([]float64, error) {
-	if !s.dense {
-		return s.conjugate(ctx, now)
-	}
-	n := s.width()
-	h := mat.NewSymDense(n, now.full(s.design))
-	for k := 1; k < n; k++ {
-		h.SetSym(k, k, h.At(k, k)+s.penalty)
-	}
-	step := mat.NewVecDense(n, nil)
-	var c mat.Cholesky
-	if !c.Factorize(h) || c.SolveVecTo(step, mat.NewVecDense(n, now.gradient)) != nil {
-		return nil, fmt.Errorf("%w: the Hessian of %d weights is singular%s", ErrNoOptimum, n, s.advice())
-	}
-	step.ScaleVec(-1, step)
-	return step.RawVector().Data, nil
-}
-
-// conjugate solves for the step by conjugate gradients, preconditioned by the
-// diagonal: the indicators of rare and frequent categories differ greatly in scale.
-func (s *newton) conjugate(ctx context.Context, now *sums) ([]float64, error) {
-	n := s.width()
-	if s.penalty == 0 {
-		return nil, fmt.Errorf("%w to be sought without a penalty for as many as %d weights: set L2 above 0", ErrNoOptimum, n)
-	}
-	step, r, z, p := make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
-	inverse := make([]float64, n)
-	for k := range n {
-		inverse[k] = 1 / (now.diagonal[k] + s.penalty)
-	}
-	floats.SubTo(r, r, now.gradient)
-	floats.MulTo(z, inverse, r)
-	copy(p, z)
-	rz := floats.Dot(r, z)
-	goal := rz * 1e-12 // the error in the norm of the Hessian falls to about 1e-6
-	for range 10 * n {
-		if rz <= goal {
-			break
-		}
-		hp, err := s.pass(ctx, p, firstOrder, func(i int, raw float64) (_, slope, _ float64) {
-			return 0, s.curvature[i] * raw, 0
-		})
-		if err != nil {
-			return nil, err
-		}
-		for k := 1; k < n; k++ {
-			hp.gradient[k] += s.penalty * p[k]
-		}
-		a := rz / floats.Dot(p, hp.gradient)
-		floats.AddScaled(step, a, p)
-		floats.AddScaled(r, -a, hp.gradient)
-		floats.MulTo(z, inverse, r)
-		before := rz
-		rz = floats.Dot(r, z)
-		floats.AddScaledTo(p, z, rz/before, p)
-	}
-	return step, nil
+	return rate, nil
 }

@@ -1,0 +1,232 @@
+package logistic
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"propensity/features"
+)
+
+// designColumn is one feature in the design.
+type designColumn struct {
+	center, scale, fill float64 // of a number; fill replaces a missing value
+	inverse             float64 // 1 / scale, 0 where that overflows
+	low, high           float64 // of a number, in standard deviations from the center
+	number              int     // place of a number among the dense values, 0: it is constant
+	slot                int     // place in a row's list of codes, -1: it has none
+	hole                int     // place in a row's list of missing numbers, -1: it has none
+	levels              []int32 // indicator of each code, -1: none
+	missing             int32   // indicator of a missing value, -1: none
+	reference           int     // the level that others are compared with, -1: none
+
+	mass   float64   // weight of the rows with a missing value
+	masses []float64 // weight of the rows of each level
+	unseen bool      // some rows are of no level
+}
+
+// wanted says that an indicator is to be given a place.
+const wanted = 0
+
+func scanColumn(f features.Feature, xs, weight []float64) (designColumn, error) {
+	if f.Levels > 0 {
+		return categoryColumn(f, xs, weight)
+	}
+	return numberColumn(f, xs, weight)
+}
+
+// weigh is the weight of row i; without weights every row counts 1.
+func weigh(weight []float64, i int) float64 {
+	if weight == nil {
+		return 1
+	}
+	return weight[i]
+}
+
+func categoryColumn(f features.Feature, xs, weight []float64) (designColumn, error) {
+	c := designColumn{slot: -1, hole: -1, missing: -1, reference: -1, levels: make([]int32, f.Levels), masses: make([]float64, f.Levels)}
+	counts := make([]int, f.Levels)
+	missing, unseen := 0, 0
+	for i, x := range xs {
+		switch {
+		case x >= 0 && x < float64(f.Levels) && x == math.Trunc(x):
+			counts[int(x)]++
+			c.masses[int(x)] += weigh(weight, i)
+		case math.IsNaN(x):
+			missing++
+			c.mass += weigh(weight, i)
+		case x == -1:
+			unseen++
+		default:
+			return c, fmt.Errorf("feature %q, row %d: code %v, want -1 to %d", f.Name, i, x, f.Levels-1)
+		}
+	}
+	all := len(xs)
+	c.unseen = unseen > 0
+	same := missing == all || unseen == all || slices.Contains(counts, all) // no indicators
+	for k, n := range counts {
+		switch {
+		case same || n == 0:
+			c.levels[k] = -1
+		case c.reference < 0 || c.masses[k] > c.masses[c.reference]:
+			c.reference = k
+		}
+	}
+	if missing > 0 && !same {
+		c.missing = wanted
+	}
+	return c, nil
+}
+
+func numberColumn(f features.Feature, xs, weight []float64) (designColumn, error) {
+	c := designColumn{scale: 1, inverse: 1, slot: -1, hole: -1, missing: -1, reference: -1}
+	known, total := 0, 0.0
+	low, high := math.Inf(1), math.Inf(-1)
+	for i, x := range xs {
+		w := weigh(weight, i)
+		total += w
+		switch {
+		case math.IsNaN(x):
+			c.mass += w
+			continue
+		case math.IsInf(x, 0):
+			return c, fmt.Errorf("feature %q, row %d: %v is not finite", f.Name, i, x)
+		case x < low:
+			low = x
+		}
+		if x > high {
+			high = x
+		}
+		known++
+	}
+	if known == 0 {
+		return c, nil
+	}
+	if known < len(xs) {
+		c.missing = wanted
+	}
+	if weight == nil {
+		c.fill = median(xs, known)
+	} else {
+		c.fill = weightedMedian(xs, weight)
+	}
+	// Deviations from the median, in units of the largest, neither overflow nor
+	// cancel; a missing value deviates by 0.
+	unit := max(c.fill-low, high-c.fill)
+	if math.IsInf(unit, 0) {
+		return c, fmt.Errorf("feature %q: values from %v to %v are too far apart", f.Name, low, high)
+	}
+	if unit == 0 {
+		c.center = c.fill
+		return c, nil
+	}
+	mean, variance := 0.0, 0.0
+	for i, x := range xs {
+		if x == x {
+			mean += weigh(weight, i) * ((x - c.fill) / unit)
+		}
+	}
+	mean /= total
+	for i, x := range xs {
+		if x == x {
+			u := (x-c.fill)/unit - mean
+			variance += weigh(weight, i) * (u * u)
+		}
+	}
+	variance = (variance + c.mass*mean*mean) / total
+	c.center = c.fill + mean*unit
+	if scale := unit * math.Sqrt(variance); scale > 0 {
+		c.scale, c.number = scale, 1
+		if c.inverse = 1 / scale; math.IsInf(c.inverse, 0) {
+			c.inverse = 0
+		}
+		c.low, c.high = (low-c.center)/scale, (high-c.center)/scale
+	}
+	return c, nil
+}
+
+// median is that of the known values of xs, of which there is at least one: the
+// mean of the two in the middle. Only the values between two quantiles of a sample
+// that surely surround it are sorted (Floyd and Rivest 1975, "Expected time bounds
+// for selection").
+func median(xs []float64, known int) float64 {
+	const sampled = 1024
+	first, last := (known-1)/2, known/2
+	from, to := math.Inf(-1), math.Inf(1)
+	if known > 8*sampled {
+		sample := make([]float64, 0, sampled)
+		for k := range sampled {
+			if x := xs[len(xs)*k/sampled]; x == x {
+				sample = append(sample, x)
+			}
+		}
+		slices.Sort(sample)
+		if n := len(sample); n > sampled/8 {
+			from, to = sample[n/2-n/16], sample[n/2+n/16]
+		}
+	}
+	below, at := 0, 0 // values below from, and equal to it
+	var between []float64
+	for _, x := range xs {
+		switch {
+		case x < from:
+			below++
+		case x == from:
+			at++
+		case x < to:
+			between = append(between, x)
+		}
+	}
+	slices.Sort(between)
+	inside := func(rank int) (float64, bool) {
+		switch rank -= below; {
+		case rank < 0:
+			return 0, false
+		case rank < at:
+			return from, true
+		case rank-at < len(between):
+			return between[rank-at], true
+		}
+		return 0, false
+	}
+	low, ok := inside(first)
+	high, also := inside(last)
+	if !ok || !also { // the sample did not surround it
+		all := make([]float64, 0, known)
+		for _, x := range xs {
+			if x == x {
+				all = append(all, x)
+			}
+		}
+		slices.Sort(all)
+		low, high = all[first], all[last]
+	}
+	return low/2 + high/2
+}
+
+// weightedMedian is the median if every row stood there as often as it weighs.
+func weightedMedian(xs, weight []float64) float64 {
+	type point struct{ x, w float64 }
+	points, total := make([]point, 0, len(xs)), 0.0
+	for i, x := range xs {
+		if x == x {
+			points = append(points, point{x, weight[i]})
+			total += weight[i]
+		}
+	}
+	slices.SortStableFunc(points, func(a, b point) int { return cmp.Compare(a.x, b.x) })
+	last := points[len(points)-1].x
+	low, high, found, sum := last, last, false, 0.0
+	for _, p := range points {
+		sum += p.w
+		if !found && sum >= total/2 {
+			low, found = p.x, true
+		}
+		if sum > total/2 {
+			high = p.x
+			break
+		}
+	}
+	return low/2 + high/2
+}
