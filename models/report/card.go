@@ -193,7 +193,7 @@ func (c *card) data() {
 	if m.Split.TrainedUntil != "" {
 		c.p("- Learnt from rows up to %s.", md(day(m.Split.TrainedUntil)))
 	}
-	c.p("- Fingerprint of the table: `%s`.", strings.ReplaceAll(m.Data.Fingerprint, "`", "'"))
+	c.p("- Fingerprint of the table: %s.", md(m.Data.Fingerprint))
 }
 
 func (c *card) analyses() {

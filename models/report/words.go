@@ -12,6 +12,9 @@ import (
 
 // percent is a share in words of few digits: "31 %", "5.2 %", "0.42 %".
 func percent(share float64) string {
+	if math.Abs(share) >= 1e9 { // no share
+		return decimal(share, 0)
+	}
 	v := 100 * share
 	digits := 0
 	switch a := math.Abs(v); {
@@ -54,6 +57,9 @@ func rate(i evaluate.Interval) string { return percent(i.Value) + " (" + within(
 
 // decimal has so many digits after the point.
 func decimal(v float64, digits int) string {
+	if math.Abs(v) >= 1e15 {
+		return strconv.FormatFloat(v, 'g', 3, 64)
+	}
 	s := strconv.FormatFloat(v, 'f', digits, 64)
 	if strings.Trim(s, "-0.") == "" {
 		return strings.TrimPrefix(s, "-")
