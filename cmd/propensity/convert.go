@@ -8,26 +8,43 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"propensity/datasets"
 	"propensity/features"
+	"propensity/models"
 	"propensity/models/convert"
 	"propensity/models/registry"
 	"propensity/models/tree"
 )
 
 // convertOptions are the flags of the convert command.
-type convertOptions struct{ to, out, levels string }
+type convertOptions struct {
+	to, out, levels string // of both; levels of LightGBM
+	dialect, table  string // of SQL
+}
+
+// The formats of the convert command.
+const (
+	toLightGBM = "lightgbm"
+	toSQL      = "sql"
+)
 
 func (a *app) convertCommand() *cobra.Command {
 	var o convertOptions
 	c := &cobra.Command{
 		Use:   "convert MODEL[@VERSION|@ALIAS]",
-		Short: "Write a model's trees for another library",
-		Long: `Write the trees of a version, which boosting learnt, as a LightGBM text model (v4)
-that LightGBM 4 loads and scores to the same bits.
+		Short: "Write a model as SQL, or its trees for another library",
+		Long: `--to sql: write a version of any kind as one SELECT for SQLite or PostgreSQL that
+gives account, raw log-odds, probability and band of every row of a table whose columns
+are those of the training table. Log-odds and bands are the scorer's to the bit,
+probabilities to 1e-12 of each. Its first lines tell what it expects of each column.
+
+--to lightgbm: write the trees of a version, which boosting learnt, as a LightGBM text
+model (v4) that LightGBM 4 loads and scores to the same bits.
 
 Column j is the encoder's column j, as a number: a number as it is, a boolean 0 or
 1, a time its days before the moment, a category its code, which is its place, from
@@ -35,15 +52,18 @@ Column j is the encoder's column j, as a number: a number as it is, a boolean 0 
 Python package maps pandas columns of type category by the texts in the file, and
 takes unseen ones as missing. Scores are log-odds before calibration: predict(...,
 raw_score=True). What a probability is after calibration only propensity knows.`,
-		Example: `  propensity convert churn@champion --to lightgbm --out churn.txt --levels levels.json
+		Example: `  propensity convert churn@champion --to sql --dialect postgres --table crm.accounts --out churn.sql
+  propensity convert churn@champion --to lightgbm --out churn.txt --levels levels.json
   propensity convert churn@7 --to lightgbm --out - > churn.txt`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return a.convert(args[0], o) },
 	}
 	f := c.Flags()
-	f.StringVar(&o.to, "to", "", "the `format`: lightgbm")
+	f.StringVar(&o.to, "to", "", "the `format`: sql or lightgbm")
 	f.StringVar(&o.out, "out", "", "`file` to write; - is stdout")
-	f.StringVar(&o.levels, "levels", "", "`file` for what each column holds, as JSON: its name, kind, and levels by code")
+	f.StringVar(&o.dialect, "dialect", convert.SQLite, "`database` that reads the SQL: "+strings.Join(convert.SQLDialects(), " or "))
+	f.StringVar(&o.table, "table", "accounts", "`name` of the table that the SQL selects from, with its schema if it needs one")
+	f.StringVar(&o.levels, "levels", "", "of lightgbm: `file` for what each column holds, as JSON: its name, kind, and levels by code")
 	return c
 }
 
@@ -52,19 +72,28 @@ func (a *app) convert(name string, o convertOptions) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: %w", errUsage, err)
-	case o.to != "lightgbm":
-		return fmt.Errorf("%w: --to %q: the one format is lightgbm", errUsage, o.to)
+	case o.to != toLightGBM && o.to != toSQL:
+		return fmt.Errorf("%w: --to %q: the formats are sql and lightgbm", errUsage, o.to)
 	case o.out == "":
 		return fmt.Errorf("%w: name the file to write: --out churn.txt", errUsage)
+	case o.to == toSQL && o.levels != "":
+		return fmt.Errorf("%w: --levels is for --to lightgbm: SQL names its levels itself", errUsage)
+	case o.to == toSQL && !slices.Contains(convert.SQLDialects(), o.dialect):
+		return fmt.Errorf("%w: --dialect %q: known are %s", errUsage, o.dialect, strings.Join(convert.SQLDialects(), ", "))
+	case o.to == toSQL && o.table == "":
+		return fmt.Errorf("%w: --table is empty: name the table to select from", errUsage)
 	}
 	scorer, ref, err := a.open().Load(ref)
 	if err != nil {
 		return err
 	}
 	artifact := scorer.Artifact()
+	if o.to == toSQL {
+		return a.convertSQL(ref, artifact, o)
+	}
 	trees, ok := artifact.Model.(*tree.Ensemble)
 	if !ok {
-		return fmt.Errorf("%s is a model of learner %s: only models of trees can be converted; train one with --learner boosting", ref, artifact.Manifest.Learner)
+		return fmt.Errorf("%s is a model of learner %s: only models of trees can be converted to LightGBM; train one with --learner boosting, or convert to SQL", ref, artifact.Manifest.Learner)
 	}
 	m := &convert.Model{Ensemble: trees}
 	for j := range artifact.Encoder.Columns {
@@ -90,6 +119,23 @@ func (a *app) convert(name string, o convertOptions) error {
 	a.showConverted(ref, artifact.Encoder, again, o)
 	if a.json && o.out != "-" {
 		return a.printJSON(map[string]any{"model": ref.Name, "version": ref.Version, "to": o.to, "trees": trees.Trees(), "features": again.Features})
+	}
+	return nil
+}
+
+// convertSQL writes the whole artifact as a SELECT.
+func (a *app) convertSQL(ref registry.Ref, artifact *models.Artifact, o convertOptions) error {
+	var text bytes.Buffer
+	if err := convert.WriteSQL(&text, artifact, convert.SQLOptions{Dialect: o.dialect, Table: o.table}); err != nil {
+		return fmt.Errorf("%s: %w", ref, err)
+	}
+	if err := a.save(o.out, text.Bytes()); err != nil {
+		return err
+	}
+	a.say("%s: one SELECT for %s, of table %s: raw log-odds, probability and band of every row", ref, o.dialect, o.table)
+	a.say("  its columns are those of the training table, NULL is missing; its first lines name each")
+	if a.json && o.out != "-" {
+		return a.printJSON(map[string]any{"model": ref.Name, "version": ref.Version, "to": o.to, "dialect": o.dialect, "table": o.table, "bytes": text.Len()})
 	}
 	return nil
 }

@@ -2,10 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"database/sql"
+	"database/sql/driver"
 	"math"
 	"os"
 	"strings"
 	"testing"
+
+	"modernc.org/sqlite"
 
 	"propensity/datasets"
 	"propensity/models/convert"
@@ -99,6 +104,9 @@ func TestConvertRefuses(t *testing.T) {
 		words []string
 	}{
 		{exitUsage, "convert churn --to onnx --out x", []string{`--to "onnx"`, "lightgbm"}},
+		{exitUsage, "convert churn --to sql --dialect oracle --out x", []string{`--dialect "oracle"`, "sqlite", "postgres"}},
+		{exitUsage, "convert churn --to sql --levels y --out x", []string{"--levels", "lightgbm"}},
+		{exitUsage, "convert churn --to sql --table= --out x", []string{"--table"}},
 		{exitUsage, "convert churn --out x", []string{"--to", "lightgbm"}},
 		{exitUsage, "convert churn --to lightgbm", []string{"--out"}},
 		{exitUsage, "convert churn@@ --to lightgbm --out x", []string{`alias "@"`}},
@@ -114,3 +122,98 @@ func TestConvertRefuses(t *testing.T) {
 	trainTrees(t)
 	mentions(t, must(t, exitFailed, "convert", "churn", "--to", "lightgbm", "--out", "none/x").err, "none", "make it first")
 }
+
+// The SELECT, run by SQLite, gives what the score command gives: of a linear model
+// and of trees.
+func TestConvertSQL(t *testing.T) {
+	inFolder(t)
+	trainChurn(t)
+	must(t, exitDone, "train", "trees", "--data", "accounts.csv", "--id", "id", "--label", "churned=Yes", "--learner", "boosting", "--trees", "20")
+	table, err := datasets.Read("accounts.csv", datasets.ReadOptions{Kinds: map[string]datasets.Kind{"id": datasets.Text}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := sqliteWith(t, "crm", table)
+	for _, model := range []string{"churn", "trees"} {
+		s := must(t, exitDone, "convert", model, "--to", "sql", "--table", "crm", "--out", model+".sql")
+		mentions(t, s.err, model+"@1", "one SELECT for sqlite, of table crm")
+		text, err := os.ReadFile(model + ".sql")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out := must(t, exitDone, "convert", model, "--to", "sql", "--table", "crm", "--out", "-", "-q"); out.out != string(text) || out.err != "" {
+			t.Errorf("stdout is another file, or %q is said", out.err)
+		}
+		must(t, exitDone, "score", model, "--in", "accounts.csv", "--out", model+".parquet", "--reasons", "0")
+		want, err := datasets.Read(model+".parquet", datasets.ReadOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := db.Query(string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		n := 0
+		for ; rows.Next(); n++ {
+			var account, band string
+			var raw, p float64
+			if err := rows.Scan(&account, &raw, &p, &band); err != nil {
+				t.Fatal(err)
+			}
+			if w := want.Column("probability").Numbers[n]; math.Abs(p-w) > 1e-12*w || account != want.Column("account").At(n).Text || band != want.Column("band").At(n).Text {
+				t.Fatalf("%s, row %d: %s %v %s, want %v", model, n, account, p, band, w)
+			}
+		}
+		if err := rows.Err(); err != nil || n != table.Rows() {
+			t.Errorf("%d rows of %d, %v", n, table.Rows(), err)
+		}
+	}
+	type converted struct {
+		To, Dialect, Table string
+		Version, Bytes     int
+	}
+	c := decode[converted](t, must(t, exitDone, "convert", "churn", "--to", "sql", "--dialect", "postgres", "--out", "pg.sql", "--json").out)
+	if c.To != "sql" || c.Dialect != "postgres" || c.Table != "accounts" || c.Version != 1 || c.Bytes < 1000 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// sqliteWith is a database in memory with one table.
+func sqliteWith(t *testing.T, name string, table *datasets.Table) *sql.DB {
+	t.Helper()
+	db := sql.OpenDB(inMemory{})
+	db.SetMaxOpenConns(1)
+	t.Cleanup(func() { db.Close() })
+	marks := strings.TrimSuffix(strings.Repeat("?, ", len(table.Columns)), ", ")
+	if _, err := db.Exec("CREATE TABLE " + name + " (" + strings.Join(table.Names(), ", ") + ")"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range table.Rows() {
+		var row []any
+		for j := range table.Columns {
+			switch v := table.Columns[j].At(i); v.Kind {
+			case 0:
+				row = append(row, nil)
+			case datasets.Number:
+				row = append(row, v.Number)
+			case datasets.Boolean:
+				row = append(row, v.Number != 0)
+			default:
+				row = append(row, v.Text)
+			}
+		}
+		if _, err := db.Exec("INSERT INTO "+name+" VALUES ("+marks+")", row...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return db
+}
+
+// inMemory opens SQLite without its registered name.
+type inMemory struct{}
+
+func (inMemory) Connect(context.Context) (driver.Conn, error) {
+	return (&sqlite.Driver{}).Open(":memory:")
+}
+func (inMemory) Driver() driver.Driver { return &sqlite.Driver{} }
