@@ -41,6 +41,7 @@ type section struct {
 func (b *benchmark) sections() []section {
 	return []section{
 		{"train", "Training", b.trainTables},
+		{"logistic", "Logistic regression", b.logisticTables},
 		{"process", "Whole process", b.processTables},
 		{"row", "One row", b.rowTables},
 		{"batch", "Many rows", b.batchTables},
