@@ -2,7 +2,20 @@ package sample
 
 import "math"
 
-// The truth of SignUps: what each level adds to the log-odds.
+// The truth of SignUps: what adds how much to the log-odds; of numbers, a standard
+// deviation.
+const (
+	loginsEffect      = 0.60
+	reportsEffect     = 0.25
+	invitesEffect     = 0.35
+	ticketsEffect     = -0.25
+	teamEffect        = 0.25
+	teamMissingEffect = -0.35
+	integrationEffect = 0.60
+	workEmailEffect   = 0.45
+	roleMissingEffect = -0.30
+)
+
 var (
 	sizeEffects     = [len(sizes)]float64{-0.30, 0, 0.30, 0.20}
 	channelEffects  = [len(channels)]float64{0, -0.45, 0.55, 0.45, 0.20, -0.25}
@@ -29,25 +42,55 @@ func (l *signUpLaws) logOdds(f *form, u *usage, interacting bool) float64 {
 
 // additive is a sum of terms of one column each.
 func (l *signUpLaws) additive(f *form, u *usage) float64 {
-	z := 0.60*l.logins.standard(u.logins) + 0.25*l.reports.standard(u.reports) +
-		0.35*l.invites.standard(u.invites) - 0.25*l.tickets.standard(u.tickets)
+	z := loginsEffect*l.logins.standard(u.logins) + reportsEffect*l.reports.standard(u.reports) +
+		invitesEffect*l.invites.standard(u.invites) + ticketsEffect*l.tickets.standard(u.tickets)
 	if math.IsNaN(f.team) {
-		z -= 0.35
+		z += teamMissingEffect
 	} else {
-		z += 0.25 * (f.team - l.teamMean) / l.teamSpread
+		z += teamEffect * (f.team - l.teamMean) / l.teamSpread
 	}
 	if u.integration {
-		z += 0.60
+		z += integrationEffect
 	}
 	if f.workEmail {
-		z += 0.45
+		z += workEmailEffect
 	}
 	if f.role < 0 {
-		z -= 0.30
+		z += roleMissingEffect
 	} else {
 		z += roleEffects[f.role]
 	}
 	return z + sizeEffects[f.size] + channelEffects[f.channel] + industryEffects[f.industry]
+}
+
+// effects lists the terms of additive.
+func (l *signUpLaws) effects() []SignUpEffect {
+	out := []SignUpEffect{
+		{Column: "logins_7d", LogOdds: loginsEffect / l.logins.spread},
+		{Column: "reports_7d", LogOdds: reportsEffect / l.reports.spread},
+		{Column: "invites_7d", LogOdds: invitesEffect / l.invites.spread},
+		{Column: "tickets_7d", LogOdds: ticketsEffect / l.tickets.spread},
+		{Column: "team_size", LogOdds: teamEffect / l.teamSpread},
+		{Column: "team_size", Missing: true, LogOdds: teamMissingEffect},
+		{Column: "integration_connected", LogOdds: integrationEffect},
+		{Column: "work_email", LogOdds: workEmailEffect},
+		{Column: "role", Missing: true, LogOdds: roleMissingEffect},
+	}
+	for _, c := range []struct {
+		column  string
+		levels  []string
+		effects []float64
+	}{
+		{"company_size", sizes[:], sizeEffects[:]}, {"channel", channels[:], channelEffects[:]},
+		{"role", roles[:], roleEffects[:]}, {"industry", industries[:], industryEffects[:]},
+	} {
+		for k, x := range c.effects {
+			if x != 0 {
+				out = append(out, SignUpEffect{Column: c.column, Level: c.levels[k], LogOdds: x})
+			}
+		}
+	}
+	return out
 }
 
 // interactions is a sum of products of variance 1, uncorrelated with each other

@@ -59,11 +59,24 @@ type SignUpTable struct {
 	Table       *datasets.Table // account_id, moment, features, leaks, converted
 	Probability []float64       // of each row's label; labels are independent draws
 	Industries  []string        // the five that matter, sorted
+	// Effects are the additive part of the log-odds; a column or level that is not
+	// among them adds nothing.
+	Effects []SignUpEffect
 	// InteractionShare is the share of the variance of the log-odds that is due to
 	// interactions: a quarter, or 0 where the truth is linear.
 	InteractionShare float64
 	// Leaks are what was planted: the order of the rows, then the columns in order.
 	Leaks []PlantedLeak
+}
+
+// SignUpEffect is what something in a row adds to the log-odds: a unit of a number,
+// a true, a level, or a missing value, which is against a number at its mean or a
+// level that adds nothing.
+type SignUpEffect struct {
+	Column  string
+	Level   string // of a category
+	Missing bool
+	LogOdds float64
 }
 
 const (
@@ -110,6 +123,7 @@ func SignUps(o SignUpOptions) *SignUpTable {
 		}
 	}
 	slices.Sort(out.Industries)
+	out.Effects = l.effects()
 	if o.Interacting {
 		out.InteractionShare = interactionShare
 	}

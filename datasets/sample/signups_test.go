@@ -191,40 +191,36 @@ func TestSignUpLogOdds(t *testing.T) {
 		if left/all > 1e-20 {
 			t.Errorf("%v of the variance is not linear", left/all)
 		}
-		// The weights tell which columns and industries are in the truth at all.
-		effects := map[string]float64{}
-		for k, name := range names {
-			effects[name] = weights.AtVec(k)
-		}
-		first := s.Table.Column("industry").Values[0]
-		var base float64 // the effect of the first level, against which the others stand
-		if slices.Contains(s.Industries, first) {
-			base = industryEffects[slices.Index(industries[:], first)]
-		}
-		var matter []string
-		for _, name := range industries {
-			if name == first && base != 0 || name != first && math.Abs(effects["industry="+name]+base) > 1e-6 {
-				matter = append(matter, name)
-			}
-		}
-		slices.Sort(matter)
-		if !slices.Equal(matter, s.Industries) || len(matter) != 5 {
-			t.Errorf("industries %v matter, said to be %v", matter, s.Industries)
-		}
-		for name, w := range effects {
-			column, _, _ := strings.Cut(name, "=")
-			if slices.Contains([]string{"country", "use_case", "heard_from", "device", "newsletter", "minutes_7d"}, column) && math.Abs(w) > 1e-6 {
-				t.Errorf("%s weighs %v, said to tell nothing", name, w)
+		// Every weight is the effect that is told, and there is no other. Levels stand
+		// against the first of their column.
+		told := map[string]float64{}
+		for _, e := range s.Effects {
+			switch {
+			case e.Missing:
+				told[e.Column+"=missing"] = e.LogOdds
+			case e.Level != "":
+				told[e.Column+"="+e.Level] = e.LogOdds
+			default:
+				told[e.Column] = e.LogOdds
 			}
 		}
 		l := newSignUpLaws()
-		for name, want := range map[string]float64{
-			"logins_7d": 0.60 / l.logins.spread, "tickets_7d": -0.25 / l.tickets.spread, "team_size": 0.25 / l.teamSpread,
-			"team_size=missing": -0.35 + 0.25*l.teamMean/l.teamSpread, "integration_connected": 0.60, "work_email": 0.45,
-		} {
-			if math.Abs(effects[name]-want) > 1e-9 {
-				t.Errorf("%s weighs %v, want %v", name, effects[name], want)
+		told["team_size=missing"] += told["team_size"] * l.teamMean // terms has 0 there
+		for k, name := range names[1:] {
+			want := told[name]
+			column, level, _ := strings.Cut(name, "=")
+			if c := s.Table.Column(column); c.Kind == datasets.Category {
+				want -= told[column+"="+c.Values[0]]
 			}
+			if got := weights.AtVec(k + 1); math.Abs(got-want) > 1e-9 {
+				t.Errorf("%s weighs %v, told to be %v", name, got, want)
+			}
+			if column == "industry" && slices.Contains(s.Industries, level) != (told[name] != 0) {
+				t.Errorf("%s: effect %v, industries that matter %v", name, told[name], s.Industries)
+			}
+		}
+		if len(told) != 9+3+5+3+5 || len(s.Industries) != 5 {
+			t.Errorf("%d effects, of %d industries", len(told), len(s.Industries))
 		}
 	}
 }
