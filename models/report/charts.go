@@ -8,6 +8,7 @@ import (
 	"image/color"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -181,13 +182,18 @@ func named(a axis) plot.ConstantTicks {
 	return ticks
 }
 
-// drawn is the plot as a picture; "" if its numbers span more than can be drawn.
-// Axes of numbers reach a little farther than their data, so that no glyph is cut.
+// drawable says that a chart has room for all of the numbers.
+func drawable(all ...float64) bool {
+	return !slices.ContainsFunc(all, func(v float64) bool { return !(math.Abs(v) < 1e12) })
+}
+
+func drawableIntervals(all []evaluate.Interval) bool {
+	return !slices.ContainsFunc(all, func(i evaluate.Interval) bool { return !drawable(i.Low, i.Value, i.High) })
+}
+
+// drawn is the plot as a picture. Axes of numbers reach a little farther than their data, so that no glyph is cut.
 func drawn(p *plot.Plot, width, height vg.Length, label string) (template.HTML, error) {
 	for _, a := range []*plot.Axis{&p.X, &p.Y} {
-		if !(math.Abs(a.Min) < 1e12 && math.Abs(a.Max) < 1e12) {
-			return "", nil
-		}
 		if least := 1e-6 * max(1, math.Abs(a.Min)); a.Max-a.Min < least {
 			a.Min, a.Max = a.Min-least, a.Max+least
 		}
@@ -279,8 +285,13 @@ func (s *series) addTo(p *plot.Plot) error {
 	return nil
 }
 
-// lines draws several series.
+// lines draws several series; "" if their numbers are more than can be drawn.
 func lines(width vg.Length, x, y axis, label string, all ...*series) (template.HTML, error) {
+	for _, s := range all {
+		if !drawable(s.x...) || !drawableIntervals(s.y) {
+			return "", nil
+		}
+	}
 	p := newChart(x, y)
 	for _, s := range all {
 		if err := s.addTo(p); err != nil {
@@ -297,9 +308,12 @@ type level struct {
 }
 
 // dots draws one value a line, the first on top, each with its name; with its
-// interval if ends says so.
+// interval if ends says so. It is "" if the numbers are more than can be drawn.
 func dots(width vg.Length, x axis, label string, names []string, values []evaluate.Interval, ends bool, levels ...level) (template.HTML, error) {
 	n := len(names)
+	if !drawableIntervals(values) || slices.ContainsFunc(levels, func(l level) bool { return !drawable(l.at) }) {
+		return "", nil
+	}
 	if x.low == 0 && x.high == 0 {
 		x.low, x.high = math.Inf(1), math.Inf(-1)
 	}

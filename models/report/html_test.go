@@ -117,7 +117,9 @@ type evidence struct {
 	c models.Calibration
 }
 
-func held(m *models.Manifest, e *models.Metrics, c models.Calibration) evidence { return evidence{m, e, c} }
+func held(m *models.Manifest, e *models.Metrics, c models.Calibration) evidence {
+	return evidence{m, e, c}
+}
 
 // element is a tag of a page with its attributes.
 type element struct {
