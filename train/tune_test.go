@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +19,7 @@ import (
 func TestTrials(t *testing.T) {
 	base := gbdt.Defaults()
 	for n := 1; n <= mostTrials; n++ {
-		if got := trials(n, base, BoostingSettings{}); len(got) != n || got[0] != base {
+		if got := trials(n, base, BoostingSettings{}); len(got) != n || !reflect.DeepEqual(got[0], base) {
 			t.Fatalf("%d trials of %d, the first %+v", len(got), n, got[0])
 		}
 	}
@@ -27,7 +28,7 @@ func TestTrials(t *testing.T) {
 		if err := o.Validate(); err != nil {
 			t.Errorf("trial %d: %v", i, err)
 		}
-		if slices.Index(all, o) != i {
+		if slices.IndexFunc(all, func(other gbdt.Options) bool { return reflect.DeepEqual(other, o) }) != i {
 			t.Errorf("trial %d is tried twice", i)
 		}
 	}

@@ -86,6 +86,7 @@ func BenchmarkPartition(b *testing.B) {
 func BenchmarkFindSplit(b *testing.B) {
 	g := wide(1<<16, 3)
 	var root leaf
+	g.nodes = append(g.nodes, closed(-1, unbounded()))
 	root.rows, root.histogram = span{0, 1 << 16}, g.take()
 	g.searchRoot(&root)
 	s := newSearch(g.Options, root.total)

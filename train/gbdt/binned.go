@@ -20,6 +20,7 @@ type binned struct {
 	codes    [][]int32 // of features of many categories: missing is levels, unseen levels+1
 	label    []float64
 	group    []int
+	weight   []float64 // nil: every row counts 1
 }
 
 // thresholdRows is the most rows that thresholds are learnt from. With 255 bins
@@ -33,6 +34,9 @@ func newBinned(ctx context.Context, o *Options, matrices ...*features.Matrix) (*
 	b := &binned{features: first.Features}
 	n := len(first.Features)
 	b.binners, b.bins, b.codes = make([]binner, n), make([][]uint8, n), make([][]int32, n)
+	if err := o.checkFeatures(first.Features); err != nil {
+		return nil, err
+	}
 	for _, m := range matrices {
 		if err := checkShape(first, m); err != nil {
 			return nil, err
@@ -46,6 +50,10 @@ func newBinned(ctx context.Context, o *Options, matrices ...*features.Matrix) (*
 	}
 	if len(b.group) < len(b.label) {
 		b.group = nil
+	}
+	var err error
+	if b.weight, err = weightsOf(matrices); err != nil {
+		return nil, err
 	}
 	faults := make([]error, n)
 	buffers := sync.Pool{New: func() any { return new([]float64) }}

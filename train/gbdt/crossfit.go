@@ -16,7 +16,8 @@ import (
 // number in Trees. Raw holds the log-odds of every row as its fold's model gives
 // them after that many rounds; rows in no Test have NaN. A row may be in one
 // Test at most, and never in Train and Test of the same fold. Errors are those of
-// Fit, and name the fold, counted from 0.
+// Fit, and name the fold, counted from 0. Rows count by their weights, where
+// the matrix has them.
 func CrossFit(ctx context.Context, m *features.Matrix, folds []datasets.Fold, o Options, progress func(done, total int)) (settled Options, raw []float64, err error) {
 	if err := o.Validate(); err != nil {
 		return o, nil, err
@@ -29,12 +30,12 @@ func CrossFit(ctx context.Context, m *features.Matrix, folds []datasets.Fold, o 
 		return o, nil, err
 	}
 	boosters := make([]*booster, len(folds))
-	rows := 0
+	weight := 0.0
 	for k, fold := range folds {
 		if boosters[k], err = newBooster(all, rows32(fold.Train), rows32(fold.Test), o); err != nil {
 			return o, nil, fmt.Errorf("fold %d: %w", k, err)
 		}
-		rows += len(fold.Test)
+		weight += totalWeight(boosters[k].others, all.weight)
 	}
 	settled, raw = o, make([]float64, m.Rows())
 	for i := range raw {
@@ -45,7 +46,7 @@ func CrossFit(ctx context.Context, m *features.Matrix, folds []datasets.Fold, o 
 		if err := ctx.Err(); err != nil {
 			return o, nil, err
 		}
-		loss := stepAll(boosters, round) / float64(rows)
+		loss := stepAll(boosters, round) / weight
 		if loss < lowest {
 			lowest, settled.Trees = loss, round+1
 			for k, fold := range folds {
@@ -71,7 +72,7 @@ func stepAll(boosters []*booster, round int) float64 {
 	for k, b := range boosters {
 		wait.Go(func() {
 			b.step(round)
-			losses[k] = totalLoss(nil, b.others, b.raw, b.label)
+			losses[k] = totalLoss(nil, b.others, b.raw, b.label, b.weight)
 		})
 	}
 	wait.Wait()

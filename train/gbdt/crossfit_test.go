@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"reflect"
 	"testing"
 
 	"propensity/datasets"
@@ -58,7 +59,7 @@ func TestCrossFitAgainstBoosters(t *testing.T) {
 				t.Fatal(err)
 			}
 			scores := rawAll(model, &test)
-			curve[round] += totalLoss(nil, numbers(0, test.Rows()), scores, test.Label)
+			curve[round] += totalLoss(nil, numbers(0, test.Rows()), scores, test.Label, nil)
 			for i, r := range fold.Test {
 				if round+1 == settled.Trees && raw[r] != scores[i] {
 					t.Fatalf("row %d scores %v, by its fold's model %v", r, raw[r], scores[i])
@@ -85,7 +86,7 @@ func TestCrossFitAgainstBoosters(t *testing.T) {
 		t.Errorf("%d rows without a score, want the 90 in no Test", untested)
 	}
 	settled.Trees = o.Trees
-	if settled != o {
+	if !reflect.DeepEqual(settled, o) {
 		t.Errorf("settled on other options too: %+v", settled)
 	}
 }

@@ -57,6 +57,21 @@ type Options struct {
 
 	Patience int    // rounds without a better validation loss after which to stop, 1 or more
 	Seed     uint64 // of the sampling of rows and features
+
+	// Monotone is, per feature, 1 where the model must never fall as that number
+	// rises and all others stay, -1 where it must never rise, 0 where it is free;
+	// nil: all are. It holds of numbers that are there: a missing value has a place
+	// of its own, whose score nothing binds. A category cannot have one.
+	Monotone []int8
+	// Groups are the features, by their places, that may act together: the features
+	// on a path from the root to a leaf are all in one group, at least. Groups may
+	// overlap. A feature in no group is alone (as in XGBoost; LightGBM leaves it out
+	// of the model). nil: all may act together.
+	Groups [][]int
+	// Additive makes a model of main effects: each tree uses one feature alone, so
+	// that the model is a sum of functions of one feature each (see
+	// tree.Ensemble.Shapes). It has no Groups. Start from AdditiveDefaults.
+	Additive bool
 }
 
 // Defaults suit tables of some thousand to some ten thousand rows: small trees
@@ -72,7 +87,16 @@ func Defaults() Options {
 	}
 }
 
-// Validate lists every fault of the options; each wraps ErrOptions.
+// AdditiveDefaults suit models of main effects: trees of three leaves, of one
+// feature each, of few features that are tried.
+func AdditiveDefaults() Options {
+	o := Defaults()
+	o.Additive = true
+	o.Trees, o.Leaves, o.Rate, o.ColumnShare = 4000, 3, 0.08, 0.25
+	return o
+}
+
+// Validate lists every fault of the options that can be told without a matrix; each wraps ErrOptions.
 func (o Options) Validate() error {
 	var faults []error
 	check := func(ok bool, name string, value any, want string) {
@@ -103,14 +127,18 @@ func (o Options) Validate() error {
 	check(o.CategoryFolds >= 2, "CategoryFolds", o.CategoryFolds, "2 or more")
 	check(o.CategoryBins >= 2 && o.CategoryBins < maxBins, "CategoryBins", o.CategoryBins, "2 to 255")
 	check(o.Patience >= 1, "Patience", o.Patience, "1 or more")
+	check(!slices.ContainsFunc(o.Monotone, func(d int8) bool { return d < -1 || d > 1 }), "Monotone", o.Monotone, "-1, 0 or 1 a feature")
+	below := func(j int) bool { return j < 0 }
+	check(!slices.ContainsFunc(o.Groups, func(g []int) bool { return slices.ContainsFunc(g, below) }), "Groups", o.Groups, "places of features, 0 or more")
+	check(!o.Additive || o.Groups == nil, "Additive", o.Additive, "false where there are Groups: an additive model has none")
 	return errors.Join(faults...)
 }
 
 // Result is what Fit gives.
 type Result struct {
 	Model *tree.Ensemble
-	// ValidLoss is the mean log loss of the validation rows after each round;
-	// empty without validation rows.
+	// ValidLoss is the mean log loss of the validation rows after each round, by
+	// weight where they have weights; empty without validation rows.
 	ValidLoss []float64
 	// Best is the number of rounds kept. A round that finds no split adds no
 	// tree, so the model may hold fewer.
@@ -122,6 +150,10 @@ type Result struct {
 // with valid nil or empty it runs exactly o.Trees rounds. Progress, which may be
 // nil, is called after each round. Errors wrap ErrOptions, ErrMatrix or
 // ErrOneClass, or are ctx.Err().
+//
+// A row of weight w counts as w rows in gradients, hessians, covers, the base
+// rate, the rates of categories and the validation loss. MinRows, CategoryRows,
+// RowShare, RowsMax and the bins go by rows, whatever they weigh.
 func Fit(ctx context.Context, train, valid *features.Matrix, o Options, progress func(done, total int)) (*Result, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -146,13 +178,14 @@ func Fit(ctx context.Context, train, valid *features.Matrix, o Options, progress
 	rows.bins, rows.codes, rows.group = nil, nil, nil // the booster has its table: of many rows, these take memory
 	result := &Result{Best: o.Trees}
 	lowest := math.Inf(1)
+	judging := totalWeight(b.others, b.weight)
 	for round := range o.Trees {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		b.step(round)
 		if len(b.others) > 0 {
-			loss := totalLoss(b.grower.crew, b.others, b.raw, b.label) / float64(len(b.others))
+			loss := totalLoss(b.grower.crew, b.others, b.raw, b.label, b.weight) / judging
 			result.ValidLoss = append(result.ValidLoss, loss)
 			if loss < lowest {
 				lowest, result.Best = loss, round+1
@@ -189,6 +222,7 @@ type booster struct {
 
 	grower  grower
 	sigmoid *sigmoid
+	unit    float64 // of the weights, see weigh; 0: there are none
 	trees   []grown
 }
 
@@ -200,10 +234,14 @@ type grown struct {
 func newBooster(rows *binned, train, others []int32, o Options) (*booster, error) {
 	b := &booster{Options: o, binned: rows, train: train, others: others}
 	var mixed bool
-	if b.base, mixed = baseOf(rows.label, train); !mixed {
+	if b.base, mixed = baseOf(rows.label, rows.weight, train); !mixed {
 		return nil, fmt.Errorf("%w: %d rows of label %v", ErrOneClass, len(train), rows.label[train[0]])
 	}
 	b.grower = grower{Options: &b.Options, table: newTable(rows, train, &o)}
+	b.grower.groups = groupsOf(&o, b.grower.columns)
+	if b.uneven() {
+		b.weigh()
+	}
 	b.sigmoid = newSigmoid()
 	b.raw = make([]float64, len(rows.label))
 	for i := range b.raw {
@@ -217,7 +255,11 @@ func (b *booster) step(round int) {
 	g := &b.grower
 	b.sampleRows(round)
 	g.words = slices.Grow(g.words[:0], len(g.sample))[:len(g.sample)]
-	fillWords(g.crew, g.words, g.sample, b.raw, b.label, b.sigmoid, datasets.Mix(datasets.Mix(b.Seed)+uint64(round)))
+	if key := datasets.Mix(datasets.Mix(b.Seed) + uint64(round)); b.unit == 0 {
+		fillWords(g.crew, g.words, g.sample, b.raw, b.label, b.sigmoid, key)
+	} else {
+		b.fillWide(key)
+	}
 	nodes := g.grow(b.sampleColumns(round))
 	if nodes == nil {
 		return

@@ -124,7 +124,7 @@ func rawAll(model *tree.Ensemble, m *features.Matrix) []float64 {
 }
 
 func meanLoss(model *tree.Ensemble, m *features.Matrix) float64 {
-	return totalLoss(nil, numbers(0, m.Rows()), rawAll(model, m), m.Label) / float64(m.Rows())
+	return totalLoss(nil, numbers(0, m.Rows()), rawAll(model, m), m.Label, nil) / float64(m.Rows())
 }
 
 // plain options grow exact, greedy trees: no sampling, no shrinkage.
@@ -204,10 +204,10 @@ func TestTrainingLossFalls(t *testing.T) {
 	o := Defaults()
 	o.RowShare, o.ColumnShare, o.MinGain, o.Trees = 1, 1, 0, 80
 	b := boosterOf(t, m, o)
-	last := totalLoss(nil, b.train, b.raw, m.Label)
+	last := totalLoss(nil, b.train, b.raw, m.Label, nil)
 	for round := range o.Trees {
 		b.step(round)
-		loss := totalLoss(nil, b.train, b.raw, m.Label)
+		loss := totalLoss(nil, b.train, b.raw, m.Label, nil)
 		if loss >= last {
 			t.Fatalf("round %d: %v after %v", round, loss, last)
 		}
@@ -403,7 +403,8 @@ func TestValidateListsEveryFault(t *testing.T) {
 	}
 	nan := math.NaN()
 	bad := Options{L2: -1, MinHessian: nan, Rate: nan, Bins: 256, RowShare: 1.5, ColumnShare: nan,
-		CategoryOneHot: -1, MinGain: -1, CategoryRates: -1, CategoryRows: -1, CategorySmooth: math.Inf(1), CategoryL2: -1}
+		CategoryOneHot: -1, MinGain: -1, CategoryRates: -1, CategoryRows: -1, CategorySmooth: math.Inf(1), CategoryL2: -1,
+		Monotone: []int8{0, 2}, Groups: [][]int{{0}, {1, -1}}, Additive: true}
 	err := bad.Validate()
 	if !errors.Is(err, ErrOptions) {
 		t.Fatal(err)

@@ -1,21 +1,24 @@
 package gbdt
 
 import (
-	"math"
 	"runtime"
 	"slices"
-
-	"propensity/models/tree"
 )
 
 // node is a node of a tree over bins. A leaf has no children (yes is 0: the root
 // is no one's child).
 type node struct {
 	split
+	bounds  // of the values of all leaves below it, before the rate
 	parent  int
 	yes, no int
 	value   float64 // of a leaf: the rate is in it
-	cover   float64 // rows that the tree was grown on and that reach it
+	cover   float64 // weight of the rows that the tree was grown on and that reach it
+}
+
+// closed is a node that is no split yet.
+func closed(parent int, b bounds) node {
+	return node{split: split{column: -1}, bounds: b, parent: parent}
 }
 
 // leaf is a leaf that might still be split.
@@ -25,6 +28,7 @@ type leaf struct {
 	total     sums
 	histogram []sums // by the columns' places
 	best      split
+	open      []uint64 // the groups that hold all features on the way to it; nil: there are none
 }
 
 // span is a stretch of row numbers.
@@ -39,11 +43,13 @@ type grower struct {
 	*table
 	*crew
 
-	used     []int   // the columns of this tree, ascending
-	sample   []int32 // the rows that this tree is grown on, ascending
-	nearby           // of the sample
-	rows     []int32 // places in the sample, those of each leaf together
-	rest     []int32 // the other rows, which go down the tree when it is grown
+	used     []int      // the columns of this tree, ascending
+	sample   []int32    // the rows that this tree is grown on, ascending
+	nearby              // of the sample
+	rows     []int32    // places in the sample, those of each leaf together
+	rest     []int32    // the other rows, which go down the tree when it is grown
+	weight   []float64  // of all rows; nil: 1
+	groups   [][]uint64 // by column, those it is in, a bit each; nil: all columns may act together
 	spare    []int32
 	bins     int        // a histogram has room for
 	found    [2][]split // of two leaves, by column
@@ -60,8 +66,8 @@ type grower struct {
 func (g *grower) grow(used []int) []node {
 	g.used = used
 	g.reset()
-	g.nodes = append(g.nodes, node{split: split{column: -1}, parent: -1})
-	root := leaf{rows: span{0, len(g.sample)}, histogram: g.take()}
+	g.nodes = append(g.nodes, closed(-1, unbounded()))
+	root := leaf{rows: span{0, len(g.sample)}, histogram: g.take(), open: g.anyGroup()}
 	g.searchRoot(&root)
 	g.leaves = append(g.leaves, root)
 	for len(g.leaves) < g.Leaves {
@@ -86,7 +92,7 @@ func (g *grower) grow(used []int) []node {
 			l2 = g.nodes[g.nodes[l.node].parent].l2
 		}
 		n := &g.nodes[l.node]
-		n.value, n.cover = g.Rate*l.total.value(l2), float64(l.rows.len())
+		n.value, n.cover = g.Rate*n.clip(l.total.value(l2)), g.weightOf(l.rows)
 	}
 	for i := len(g.nodes) - 1; i > 0; i-- {
 		g.nodes[g.nodes[i].parent].cover += g.nodes[i].cover
@@ -144,7 +150,7 @@ func (g *grower) prune() {
 		gone[n.yes], gone[n.no] = true, true
 		yes.rows.end, yes.total = no.rows.end, yes.total.plus(no.total) // the two lie together
 		leafOf[i], yes.node, no.node = leafOf[n.yes], i, -1
-		*n = node{split: split{column: -1}, parent: n.parent}
+		*n = closed(n.parent, n.bounds)
 	}
 	place, kept := make([]int, len(g.nodes)), g.nodes[:0]
 	for i := range g.nodes {
@@ -196,7 +202,7 @@ func (g *grower) searchRoot(root *leaf) {
 	for _, s := range root.histogram[first.start : first.start+first.size] {
 		root.total = root.total.plus(s)
 	}
-	s := newSearch(g.Options, root.total)
+	s := g.searchOf(root)
 	g.parallel(len(g.used), func(i int) { g.found[0][g.used[i]] = g.find(&s, g.used[i], root.histogram) })
 	root.best = g.bestOf(0)
 }
@@ -214,9 +220,18 @@ func (g *grower) divide(i int) {
 	yes.total, no.total = parent.best.left, parent.total.minus(parent.best.left)
 	yes.node, no.node = len(g.nodes), len(g.nodes)+1
 	yes.best, no.best = split{}, split{}
-	g.nodes = append(g.nodes, node{split: split{column: -1}, parent: parent.node}, node{split: split{column: -1}, parent: parent.node})
+	if g.weight != nil && g.weightOf(yes.rows) >= g.weightOf(no.rows) {
+		c := &g.columns[parent.best.column]
+		parent.best.placeEmpty(c, parent.histogram[c.start:c.start+c.size])
+	}
 	p := &g.nodes[parent.node]
 	p.split, p.yes, p.no = parent.best, yes.node, no.node
+	low, high := g.boundsBelow(p, yes.total, no.total)
+	g.nodes = append(g.nodes, closed(parent.node, low), closed(parent.node, high))
+	if g.groups != nil {
+		yes.open = both(parent.open, g.groups[parent.best.column])
+		no.open = yes.open
+	}
 
 	small, large := &yes, &no
 	if no.total.n < yes.total.n {
@@ -251,13 +266,24 @@ func (g *grower) keep(h []sums) {
 // the small one are built, those of the large one are the leaf's less them.
 func (g *grower) searchBoth(small, large *leaf) {
 	rows := g.rows[small.rows.start:small.rows.end]
-	a, b := newSearch(g.Options, small.total), newSearch(g.Options, large.total)
+	a, b := g.searchOf(small), g.searchOf(large)
 	both := g.splittable(small)
+	if k := g.nodes[g.nodes[small.node].parent].column; g.alone(k, small.open) {
+		g.deal(k, small, large)
+		small.best, large.best = split{}, g.find(&b, k, large.histogram)
+		if both {
+			small.best = g.find(&a, k, small.histogram)
+		}
+		return
+	}
 	g.count(small.histogram, rows, func(columns []int) {
 		for _, k := range columns {
 			column := &g.columns[k]
 			subtract(large.histogram[column.start:column.start+column.size], small.histogram[column.start:column.start+column.size])
-			g.found[0][k] = split{}
+			g.found[0][k], g.found[1][k] = split{}, split{}
+			if g.groups != nil && !overlap(g.groups[k], small.open) {
+				continue
+			}
 			if both {
 				g.found[0][k] = g.find(&a, k, small.histogram)
 			}
@@ -426,50 +452,4 @@ func (g *grower) addTo(raw []float64, nodes []node) {
 			within[n.yes], within[n.no] = rows[:yes], rows[yes:]
 		}
 	})
-}
-
-// export writes a tree in terms of values instead of bins.
-func export(nodes []node, columns []column) []tree.Node {
-	out := make([]tree.Node, len(nodes))
-	for i := range nodes {
-		n := &nodes[i]
-		if n.yes == 0 {
-			out[i] = tree.Node{Feature: -1, Value: n.value, Cover: n.cover}
-			continue
-		}
-		c := &columns[n.column]
-		out[i] = tree.Node{Feature: c.feature, Yes: n.yes, No: n.no, Cover: n.cover}
-		c.describe(&out[i], &n.split)
-	}
-	return out
-}
-
-// describe writes what goes to yes.
-func (c *column) describe(n *tree.Node, s *split) {
-	if c.rates != nil {
-		n.Set = []int32{}
-		for code := range c.rates.levels {
-			if s.yes.has(c.rates.of(code)) {
-				n.Set = append(n.Set, int32(code))
-			}
-		}
-		n.MissingYes, n.UnseenYes = s.yes.has(c.rates.of(c.rates.levels)), s.yes.has(c.rates.of(c.rates.levels+1))
-		return
-	}
-	b := c.binner
-	n.MissingYes = s.yes.has(b.missing)
-	if b.levels == 0 {
-		n.Threshold = math.MaxFloat64 // missing against all values
-		if s.cut < len(b.thresholds) {
-			n.Threshold = b.thresholds[s.cut]
-		}
-		return
-	}
-	n.UnseenYes = s.yes.has(b.other)
-	n.Set = []int32{}
-	for code, bin := range b.codes {
-		if s.yes.has(bin) {
-			n.Set = append(n.Set, int32(code))
-		}
-	}
 }

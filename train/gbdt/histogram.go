@@ -17,6 +17,14 @@ import (
 //	bits  0 to 14   1
 //
 // The fields have room for the sums of segment rows, and no more.
+//
+// Rows of weights have wide words: 16 bits instead of ten for the numbers, as a
+// light row has but few units of the heaviest one's, and so room for the sums of
+// 1,024 rows. See weigh.
+//
+//	bits 37 to 63   the gradient, signed, at most 64 x 1023 either way
+//	bits 11 to 36   the hessian, at most 64 x 1023
+//	bits  0 to 10   1
 const (
 	gradientUnits = 1023     // in a gradient of 1, the most
 	hessianUnits  = 4 * 1023 // in a hessian of 1; the most is 1/4
@@ -24,11 +32,21 @@ const (
 
 	hessianBit  = 15
 	gradientBit = 39
+
+	wider           = 64 // times as many units in a wide word
+	wideSegment     = 1 << 10
+	wideHessianBit  = 11
+	wideGradientBit = 37
 )
 
 // word packs a row's rounded gradient and hessian.
 func word(g, h int64) uint64 {
 	return uint64(g)<<gradientBit | uint64(h)<<hessianBit | 1
+}
+
+// wideWord packs those of a row that has a weight.
+func wideWord(g, h int64) uint64 {
+	return uint64(g)<<wideGradientBit | uint64(h)<<wideHessianBit | 1
 }
 
 // sums add up the gradients and hessians of n rows, in units.
@@ -65,6 +83,13 @@ func (s *sums) add(w uint64) {
 	s.g += int64(w) >> gradientBit
 	s.h += int64(w >> hessianBit & (1<<(gradientBit-hessianBit) - 1))
 	s.n += int64(w & (1<<hessianBit - 1))
+}
+
+// addWide adds a sum of wide words.
+func (s *sums) addWide(w uint64) {
+	s.g += int64(w) >> wideGradientBit
+	s.h += int64(w >> wideHessianBit & (1<<(wideGradientBit-wideHessianBit) - 1))
+	s.n += int64(w & (1<<wideHessianBit - 1))
 }
 
 // lanes is how many fields a kernel adds at a time: their histograms fit the
@@ -131,6 +156,7 @@ func (t *table) batchesOf(used []int) []batch {
 type nearby struct {
 	batches []batch
 	words   []uint64 // per row
+	wide    bool     // words are
 	cells   []uint8  // rows x width
 	width   int      // bytes a row
 }
@@ -188,8 +214,12 @@ func (c *counter) build(t *table, n *nearby, first, last int, dst []sums, rows [
 	if len(c.cells) < len(batches) {
 		c.cells = make([]cells, len(batches))
 	}
-	for from := 0; from < len(rows); from += segment {
-		part := rows[from:min(from+segment, len(rows))]
+	room := segment
+	if n.wide {
+		room = wideSegment
+	}
+	for from := 0; from < len(rows); from += room {
+		part := rows[from:min(from+room, len(rows))]
 		for at := 0; at < len(part); at += block {
 			some := part[at:min(at+block, len(part))]
 			of := c.words[:len(some)]
@@ -204,17 +234,21 @@ func (c *counter) build(t *table, n *nearby, first, last int, dst []sums, rows [
 			}
 		}
 		for i := range batches {
-			c.cells[i].flush(t, &batches[i], dst)
+			c.cells[i].flush(t, &batches[i], n.wide, dst)
 		}
 	}
 }
 
 // flush adds the cells to the histograms of the columns and empties them.
-func (a *cells) flush(t *table, b *batch, dst []sums) {
+func (a *cells) flush(t *table, b *batch, wide bool, dst []sums) {
 	for i, k := range b.columns {
 		col := &t.columns[k]
 		cell := &a[b.lanes[i]]
 		h := dst[col.start : col.start+col.size]
+		if wide {
+			col.flushWide(h, cell)
+			continue
+		}
 		if col.bins == nil {
 			for i := range h {
 				if w := cell[i]; w != 0 {
@@ -230,6 +264,18 @@ func (a *cells) flush(t *table, b *batch, dst []sums) {
 		}
 	}
 	clear(a[:])
+}
+
+func (c *column) flushWide(h []sums, cell *[maxBins]uint64) {
+	for v, w := range cell {
+		switch {
+		case w == 0:
+		case c.bins == nil:
+			h[v].addWide(w)
+		default:
+			h[c.bins[v]].addWide(w)
+		}
+	}
 }
 
 // add adds a histogram to another.

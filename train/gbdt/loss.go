@@ -63,10 +63,17 @@ func lossOf(raw, label float64) float64 {
 	return max(raw, 0) + math.Log1p(math.Exp(-math.Abs(raw)))
 }
 
-// totalLoss is the sum of the log losses of the given rows.
-func totalLoss(crew *crew, rows []int32, raw, label []float64) float64 {
+// totalLoss is the sum of the log losses of the given rows, each times its weight
+// where there are weights.
+func totalLoss(crew *crew, rows []int32, raw, label, weight []float64) float64 {
 	parts := make([]float64, (len(rows)+chunk-1)/chunk)
 	chunks(crew, len(rows), func(c, from, to int) {
+		if weight != nil {
+			for _, r := range rows[from:to] {
+				parts[c] += float64(weight[r] * lossOf(raw[r], label[r]))
+			}
+			return
+		}
 		for _, r := range rows[from:to] {
 			parts[c] += lossOf(raw[r], label[r])
 		}
@@ -79,11 +86,14 @@ func totalLoss(crew *crew, rows []int32, raw, label []float64) float64 {
 }
 
 // baseOf is the log-odds of the rate of positive labels; false if all are equal.
-func baseOf(label []float64, rows []int32) (float64, bool) {
-	positive := 0.0
+func baseOf(label, weight []float64, rows []int32) (float64, bool) {
+	var of [2]float64 // the weight of each label
 	for _, r := range rows {
-		positive += label[r]
+		w := 1.0
+		if weight != nil {
+			w = weight[r]
+		}
+		of[int(label[r])] += w
 	}
-	negative := float64(len(rows)) - positive
-	return math.Log(positive / negative), positive > 0 && negative > 0
+	return math.Log(of[1] / of[0]), of[0] > 0 && of[1] > 0
 }

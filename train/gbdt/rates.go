@@ -15,7 +15,8 @@ import (
 // scheme for high-cardinality categorical attributes, SIGKDD Explorations 3,
 // 2001). A training row is left out of its own rate, with all rows of its fold:
 // what it tells of its label would not hold for a row to come. Rows that are not
-// trained on, and the model, use the rate of all training rows.
+// trained on, and the model, use the rate of all training rows. Where rows have
+// weights, these are counted instead; the bins hold rows still.
 //
 // A cut of the rates is a set of categories, which is what a tree holds.
 type rates struct {
@@ -26,41 +27,48 @@ type rates struct {
 	lowest, highest int     // bins of the rates of all rows
 }
 
-// newRates counts the training rows; fold is that of a row.
-func newRates(codes []int32, levels int, label []float64, train []int32, fold func(row int32) int, o *Options) rates {
+// newRates counts the training rows; fold is that of a row, weight nil where
+// each counts 1.
+func newRates(codes []int32, levels int, label, weight []float64, train []int32, fold func(row int32) int, o *Options) rates {
 	width := levels + 2 // missing and unseen
 	s := rates{levels: levels, folds: o.CategoryFolds}
-	rows, positives := make([]int32, (s.folds+1)*width), make([]int32, (s.folds+1)*width)
 	all := s.folds * width
-	positive := 0
+	rows := make([]int32, all+width)
+	counts := make([]tally, all+width) // whole numbers, and exact, without weights
+	var total tally
 	for _, r := range train {
 		at := fold(r)*width + int(codes[r])
-		y := int32(label[r])
+		w := 1.0
+		if weight != nil {
+			w = weight[r]
+		}
+		one := tally{w, float64(w * label[r])}
 		rows[at]++
-		positives[at] += y
-		positive += int(y)
+		counts[at] = counts[at].plus(one)
+		total = total.plus(one)
 	}
-	for f := range s.folds {
-		for c := range width {
-			rows[all+c] += rows[f*width+c]
-			positives[all+c] += positives[f*width+c]
-		}
-	}
-	rate := float64(positive) / float64(len(train))
+	rate := total.positive / total.weight
 	values := make([]float64, len(rows))
-	weights := make([]int32, len(rows))
-	for f := range s.folds + 1 {
-		for c := range width {
-			at := f*width + c
-			n, p := rows[all+c], positives[all+c]
+	for c := range width {
+		for f := range s.folds {
+			counts[all+c] = counts[all+c].plus(counts[f*width+c])
+		}
+		for f := range s.folds + 1 {
+			// Summed anew for each fold: what is left after taking off a heavy fold would
+			// be rounding.
+			n := counts[all+c]
 			if f < s.folds {
-				n, p = n-rows[at], p-positives[at]
-				weights[at] = rows[at]
+				n = tally{}
+				for other := range s.folds {
+					if other != f {
+						n = n.plus(counts[other*width+c])
+					}
+				}
 			}
-			values[at] = (float64(p) + o.CategoryPrior*rate) / (float64(n) + o.CategoryPrior)
+			values[f*width+c] = (n.positive + float64(o.CategoryPrior*rate)) / (n.weight + o.CategoryPrior)
 		}
 	}
-	thresholds := weightedCuts(values, weights, o.CategoryBins)
+	thresholds := weightedCuts(values, rows, o.CategoryBins)
 	s.bin = make([]uint8, len(values))
 	for at, v := range values {
 		s.bin[at] = uint8(sort.SearchFloat64s(thresholds, v))
@@ -70,6 +78,11 @@ func newRates(codes []int32, levels int, label []float64, train []int32, fold fu
 	s.lowest, s.highest = int(slices.Min(full)), int(slices.Max(full))
 	return s
 }
+
+// tally is the weight of some rows, and of the positive ones among them.
+type tally struct{ weight, positive float64 }
+
+func (t tally) plus(u tally) tally { return tally{t.weight + u.weight, t.positive + u.positive} }
 
 // of is the bin of a category for rows that are not trained on.
 func (s *rates) of(code int) uint8 { return s.bin[s.folds*(s.levels+2)+code] }

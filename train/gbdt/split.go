@@ -37,10 +37,16 @@ type search struct {
 	total     sums
 	base      float64 // gain of the leaf unsplit
 	curvature int64   // MinHessian in units
+	bounds            // of the values below the leaf
+	bounded   bool    // there are any
+	late      bool    // bins without a row are placed when the leaf is split
 }
 
 func newSearch(o *Options, total sums) search {
-	return search{o, total, total.gain(o.L2), int64(math.Ceil(o.MinHessian * hessianUnits))}
+	return search{
+		Options: o, total: total, base: total.gain(o.L2),
+		curvature: int64(math.Ceil(min(o.MinHessian*hessianUnits, 1<<62))), bounds: unbounded(),
+	}
 }
 
 // gainOf is what the split takes off the loss, 0 if it is not allowed: both
@@ -49,6 +55,9 @@ func (s *search) gainOf(left sums, l2 float64) float64 {
 	right := s.total.minus(left)
 	if least := int64(s.MinRows); left.n < least || right.n < least || left.h < s.curvature || right.h < s.curvature {
 		return 0
+	}
+	if s.bounded {
+		return s.gainWithin(left, right, l2, 0)
 	}
 	lg, lh := left.gradient(), left.hessian()+l2
 	rg, rh := right.gradient(), right.hessian()+l2
@@ -61,32 +70,32 @@ func (s *search) gainOf(left sums, l2 float64) float64 {
 // find is the best split on one column; its gain is 0 if there is none.
 func (s *search) find(place int, c *column, h []sums) split {
 	var best split
-	if c.ordered() {
+	switch {
+	case c.rising != 0:
+		best = s.monotone(c, h)
+	case c.ordered():
 		best = s.numeric(c, h)
-	} else {
+	default:
 		best = s.categorical(c.binner, h)
 	}
 	best.column = place
-	if best.gain > 0 {
-		s.placeEmpty(c, h, &best)
+	if best.gain > 0 && !s.late && 2*best.left.n >= s.total.n {
+		best.placeEmpty(c, h)
 	}
 	return best
 }
 
-// placeEmpty sends the bins without a row in this leaf (categories, missing,
-// unseen) with the side of more rows, yes if both have as many. Bins that have an
-// order keep it.
-func (s *search) placeEmpty(c *column, h []sums, best *split) {
-	if 2*best.left.n < s.total.n {
-		return
-	}
+// placeEmpty sends the bins without a row in the leaf (categories, missing,
+// unseen) to yes: with the side of more rows, of more weight where rows have
+// weights, yes if both have as many. Bins that have an order keep it.
+func (s *split) placeEmpty(c *column, h []sums) {
 	from := 0
 	if c.ordered() {
 		from = c.values()
 	}
 	for bin := from; bin < c.size; bin++ {
 		if h[bin].n == 0 {
-			best.yes.add(bin)
+			s.yes.add(bin)
 		}
 	}
 }

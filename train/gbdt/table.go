@@ -11,6 +11,7 @@ type column struct {
 	feature int
 	binner  *binner // nil for rates
 	rates   *rates  // nil for bins
+	rising  int8    // of a number: 1 where scores must not fall with it, -1 where they must not rise
 	size    int     // bins, the missing and other ones included
 	start   int     // of its bins in a leaf's histogram, if the tree uses it
 	field   int     // that holds it
@@ -50,14 +51,18 @@ func newTable(b *binned, train []int32, o *Options) *table {
 	for j := range b.features {
 		if b.codes[j] != nil {
 			fold := foldOf(o, b.group)
-			s := newRates(b.codes[j], b.features[j].Levels, b.label, train, fold, o)
+			s := newRates(b.codes[j], b.features[j].Levels, b.label, b.weight, train, fold, o)
 			if s.highest > s.lowest {
 				t.columns = append(t.columns, column{feature: j, rates: &s, size: s.size, rows: s.column(b.codes[j], train, fold)})
 			}
 			continue
 		}
 		if varies(b.bins[j], train) {
-			t.columns = append(t.columns, column{feature: j, binner: &b.binners[j], size: b.binners[j].size(), rows: b.bins[j]})
+			c := column{feature: j, binner: &b.binners[j], size: b.binners[j].size(), rows: b.bins[j]}
+			if o.Monotone != nil {
+				c.rising = o.Monotone[j]
+			}
+			t.columns = append(t.columns, c)
 		}
 	}
 	t.pack()
