@@ -43,6 +43,7 @@ func proofs() []proof {
 		leaksProof(),
 		industriesProof(),
 		recoveryProof(),
+		coverageProof(),
 		choiceProof(),
 	}
 }
