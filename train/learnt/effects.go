@@ -50,7 +50,7 @@ type level struct {
 // as broken lines, levels by a coefficient each, and, if the learner can be fitted
 // again, the out-of-fold log-odds of a model without the tested columns, which
 // knows what the other columns do together. A level is compared with the middle of
-// its column: the mean of the levels that cannot be told from the median one. Its
+// its column, where most of its levels lie. Its
 // z is the signed root of the likelihood ratio (Severini 2000, Likelihood Methods
 // in Statistics, 4.4), right also for a level without any positive, over the root
 // of what its variance is more than the plain one of its rows alone: for the other
@@ -138,7 +138,7 @@ type test struct {
 func (x *examiner) newTest(ctx context.Context, rows *features.Matrix, columns []int) (*test, error) {
 	n := rows.Rows()
 	t := &test{clusters: number(rows.Group, n), slotOf: map[int]int{}}
-	t.label, t.weight, t.width = rows.Label, rows.Weight, 1
+	t.label, t.weight, t.width = rows.Label, evened(rows.Weight), 1
 	t.byAccount = make([]int, n)
 	for i := range t.byAccount {
 		t.byAccount[i] = i
@@ -206,6 +206,22 @@ func (x *examiner) newTest(ctx context.Context, rows *features.Matrix, columns [
 		t.categorySlot(j, rows.Features[j].Levels, xs)
 	}
 	return t, ctx.Err()
+}
+
+// evened are weights with a mean of 1: what they are counted in does not matter.
+func evened(weight []float64) []float64 {
+	if weight == nil {
+		return nil
+	}
+	out, largest := make([]float64, len(weight)), slices.Max(weight)
+	for i, w := range weight {
+		out[i] = w / largest // no sum of these overflows
+	}
+	middle := mean(out)
+	for i := range out {
+		out[i] /= middle
+	}
+	return out
 }
 
 // list lists the levels of a feature with enough rows, if three or more occur.
@@ -339,45 +355,67 @@ func (t *test) design(l *level) float64 {
 	return 1 + t.within*(l.squares/float64(l.rows)-1)
 }
 
-// centre finds the middle of a feature's levels: those that cannot be told from
-// the median level, weighted by their information, so that it stays with the
-// many that are alike, however far the few are.
+// centre finds the middle of a feature's levels: the value that the fewest of them
+// contradict, by the least sum of squared distances in standard errors of which
+// none counts more than far. It is the mean of those that are nearer, by their
+// information, and so stays with the many that are alike, however far the few are
+// and however many rows they have. Among equals it is the one nearest to the
+// median level.
 func (t *test) centre(feature int) {
+	const far = 3 * 3
 	var of []*level
-	total := 0
 	for k := range t.levels {
 		if l := &t.levels[k]; l.feature == feature {
 			of = append(of, l)
-			total += l.rows
 		}
 	}
 	if len(of) == 0 {
 		return
 	}
-	sorted := slices.Clone(of)
-	slices.SortStableFunc(sorted, func(a, b *level) int { return cmp.Compare(a.estimate, b.estimate) })
-	median, below := sorted[0], 0
-	for _, l := range sorted {
-		median = l
-		if below += l.rows; 2*below >= total {
-			break
+	weight := func(l *level) float64 { return l.information / t.design(l) }
+	distance := func(l *level, middle float64) float64 {
+		return (l.estimate - middle) * (l.estimate - middle) * weight(l)
+	}
+	starts := slices.Clone(of)
+	slices.SortStableFunc(starts, func(a, b *level) int { return cmp.Compare(a.estimate, b.estimate) })
+	median := starts[(len(starts)-1)/2].estimate
+	slices.SortStableFunc(starts, func(a, b *level) int {
+		return cmp.Compare(math.Abs(a.estimate-median), math.Abs(b.estimate-median))
+	})
+	best, least := 0.0, math.Inf(1)
+	weights := map[int]float64{} // by coefficient
+	for _, start := range starts {
+		middle := start.estimate
+		var near map[int]float64
+		for range 20 { // it hardly ever takes more than five
+			sum, next := 0.0, 0.0
+			near = map[int]float64{}
+			for _, l := range of {
+				if distance(l, middle) < far {
+					near[l.at] = weight(l)
+					sum += weight(l)
+					next += weight(l) * l.estimate
+				}
+			}
+			for _, l := range of {
+				if w := near[l.at]; w > 0 {
+					near[l.at] = w / sum
+				}
+			}
+			if sum == 0 || math.Abs(next/sum-middle) < 1e-9 {
+				break
+			}
+			middle = next / sum
+		}
+		loss := 0.0
+		for _, l := range of {
+			loss += min(distance(l, middle), far)
+		}
+		if loss < least-1e-6 {
+			best, least, weights = middle, loss, near
 		}
 	}
-	weights, sum := map[int]float64{}, 0.0
-	for _, l := range of {
-		v := t.inverse.At(l.at, l.at) + t.inverse.At(median.at, median.at) - 2*t.inverse.At(l.at, median.at)
-		if apart := l.estimate - median.estimate; apart*apart <= 4*max(v, 0)*max(t.design(l), t.design(median)) {
-			weights[l.at] = l.information
-			sum += l.information
-		}
-	}
-	middle := 0.0
-	for _, l := range of {
-		if w := weights[l.at]; w > 0 {
-			weights[l.at] = w / sum
-			middle += w / sum * l.estimate
-		}
-	}
+	middle := best
 	for _, l := range of {
 		l.centre, l.logOdds = weights, l.estimate-middle
 	}

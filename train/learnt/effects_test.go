@@ -111,7 +111,8 @@ func TestHolmByHand(t *testing.T) {
 	}
 }
 
-// Weights of 2 are rows given twice, as far as the estimates go.
+// A weight of 3 is a row given three times, as far as the estimates go, whatever
+// weights are counted in.
 func TestWeightsMoveTheEstimates(t *testing.T) {
 	weighted := counted([]int{1000, 1000, 1000, 2000}, []int{100, 100, 100, 200}, 1)
 	for i := range weighted.Label {
@@ -120,6 +121,9 @@ func TestWeightsMoveTheEstimates(t *testing.T) {
 			w = 3 // 600 against 1800: a rate of a quarter
 		}
 		weighted.Weight = append(weighted.Weight, w)
+	}
+	for i := range weighted.Weight {
+		weighted.Weight[i] *= 1e200
 	}
 	out := effectsOf(t, weighted)
 	want := math.Log(0.25/0.75) - math.Log(0.1/0.9)

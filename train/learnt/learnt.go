@@ -36,8 +36,10 @@ type Input struct {
 	// Training are the rows that the model learnt from: the effects of levels are
 	// found among them, and refits learn from them. Empty: neither.
 	Training features.Matrix
-	// Refit fits the settled learner to other rows, or to fewer features. Nil: no
-	// stability, and effects are adjusted by columns one by one alone.
+	// Refit fits the settled learner to other rows, or to fewer features: five times
+	// to as many rows as there are in Training, and, if the model is of trees, three
+	// times to two thirds of at most 100,000. Nil: no stability, and effects are
+	// adjusted for columns one by one.
 	Refit    func(ctx context.Context, m features.Matrix) (models.Model, error)
 	Seed     uint64
 	Progress func(done, total int) // nil: none
@@ -46,6 +48,7 @@ type Input struct {
 // How much is looked at: enough for two digits, in seconds at 40 columns and 500 trees.
 const (
 	driverRows    = 10_000
+	driverCells   = 8 << 20 // rows by columns: 64 MB of Shapley values
 	shapeRows     = 2_000
 	pairRows      = 200
 	stabilityRows = 500
@@ -143,7 +146,8 @@ func newExaminer(in Input) (*examiner, error) {
 	if in.Rows.Rows() == 0 { // nothing to read
 		in.Rows = features.Matrix{Features: in.Training.Features, Columns: make([][]float64, width)}
 	}
-	sampled := in.Rows.Take(sample(in.Rows.Rows(), driverRows, in.Seed, streamRows))
+	most := min(driverRows, max(stabilityRows, driverCells/max(width, 1)))
+	sampled := in.Rows.Take(sample(in.Rows.Rows(), most, in.Seed, streamRows))
 	var err error
 	if x.rows, err = sampled.Dense(); err != nil {
 		return nil, err
