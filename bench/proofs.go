@@ -76,8 +76,11 @@ func (r *run) each(ctx context.Context, check func(ctx context.Context, i int, r
 	said := start
 	defer func() { err = errors.Join(err, r.save()) }()
 	for r.state.Done < r.n && (r.budget == 0 || time.Since(start) < r.budget) {
-		i := r.state.Done
+		i, tally, missed := r.state.Done, maps.Clone(r.state.Tally), r.state.Missed
 		err := check(ctx, i, rand.New(rand.NewPCG(r.seed, uint64(i))))
+		if err != nil || ctx.Err() != nil { // the case comes again
+			r.state.Tally, r.state.Missed = tally, missed
+		}
 		if ctx.Err() != nil { // the case may have failed only because it was interrupted
 			return fmt.Errorf("stopped after %d of %d cases, run again to go on: %w", i, r.n, ctx.Err())
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -69,6 +70,29 @@ func TestRunGoesOnWhereItStopped(t *testing.T) {
 	r.budget = time.Nanosecond
 	if err := r.each(t.Context(), check); err != nil || r.state.Done == r.n {
 		t.Errorf("without time: %v, %d done", err, r.state.Done)
+	}
+}
+
+func TestRunAllowsSomeMisses(t *testing.T) {
+	r := &run{proof: "p", seed: 1, n: 10, dir: filepath.Join(t.TempDir(), "p-1"), log: io.Discard}
+	if err := r.resume(); err != nil {
+		t.Fatal(err)
+	}
+	check := func(_ context.Context, i int, _ *rand.Rand) error {
+		if r.tally("looked at"); i%3 == 0 {
+			return r.allow("missed", 2, "it missed")
+		}
+		return nil
+	}
+	// Cases 0 and 3 are allowed, 6 is one too many; what it counted is taken back.
+	if err := r.each(t.Context(), check); err == nil {
+		t.Error("a third miss is allowed, of two")
+	}
+	if got, want := r.state, (state{Program: r.state.Program, Done: 6, Missed: 2, Seconds: r.state.Seconds, Tally: map[string]int{"missed": 2, "looked at": 6}}); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if got, want := r.result(), "p: 4 of 10 cases held (seed 1, 0 s): 6 looked at, 2 missed"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 
