@@ -21,20 +21,33 @@ type crossValidated struct {
 
 func (a *app) evaluateCommand() *cobra.Command {
 	var cv bool
+	var on evaluateOptions
 	var folds, schema, variant string
 	var data, learners []string
 	var tune int
 	c := &cobra.Command{
-		Use:   "evaluate --cv [FOLDER...]",
-		Short: "Judge the learners on tables by cross-validation",
-		Long: `Judge the learners, at their default settings or tuned, on one table, or on several folders
-that each hold table.csv and schema.json. Settings and calibration of a fold come
-from its own training rows; the figures are the mean over the folds.`,
-		Example: `  propensity evaluate --cv --folds rule --schema schema.json --data table.csv
+		Use:   "evaluate MODEL[@VERSION|@ALIAS] | --cv [FOLDER...]",
+		Short: "Judge a model on new data, or the learners by cross-validation",
+		Long: `Judge a model on rows whose outcome has come since: ranking, losses, calibration and
+bands, each with its interval and beside what was promised at training, and of each
+segment with --by.
+
+With --cv: judge the learners, at their default settings or tuned, on one table, or on
+several folders that each hold table.csv and schema.json. Settings and calibration of a
+fold come from its own training rows; the figures are the mean over the folds.`,
+		Example: `  propensity evaluate churn@champion --data new.parquet --by segment,plan
+  propensity evaluate --cv --folds rule --schema schema.json --data table.csv
   propensity evaluate --cv --folds rule data/telco_churn data/adult --json`,
 		RunE: func(c *cobra.Command, folders []string) error {
 			if !cv {
-				return fmt.Errorf("%w: say --cv", errUsage)
+				switch {
+				case len(folders) != 1:
+					return fmt.Errorf("%w: name one model, such as churn@champion, or say --cv", errUsage)
+				case len(data) != 1:
+					return fmt.Errorf("%w: name one table of new rows: --data new.parquet", errUsage)
+				}
+				on.data = data[0]
+				return a.evaluate(c.Context(), folders[0], on)
 			}
 			type job struct{ data, schema string }
 			var jobs []job
@@ -68,6 +81,10 @@ from its own training rows; the figures are the mean over the folds.`,
 		},
 	}
 	f := c.Flags()
+	f.StringSliceVar(&on.by, "by", nil, "`columns` whose values are segments, each judged by itself")
+	f.StringVar(&on.format, "format", "", "`format` of the table, if its name does not tell: csv, parquet, arrow, arrows, ndjson")
+	f.BoolVar(&on.allowMissing, "allow-missing", false, "take columns that the table lacks as missing")
+	f.StringSliceVar(&on.missing, "missing", nil, "`texts` that mean a missing value in every column")
 	f.BoolVar(&cv, "cv", false, "cross-validate the learners")
 	f.StringVar(&folds, "folds", "group", "`kind` of folds: rule (by file order and label) or group (by account)")
 	f.StringSliceVar(&data, "data", nil, "`files` with tables")
