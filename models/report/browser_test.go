@@ -22,7 +22,7 @@ func TestInABrowser(t *testing.T) {
 	dir := t.TempDir()
 	m, e, c := rich()
 	path := filepath.Join(dir, "report.html")
-	if err := os.WriteFile(path, []byte(page1(t, m, e, c)), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(rendered(t, m, e, c)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	shown := map[string]float64{}
@@ -39,7 +39,7 @@ func TestInABrowser(t *testing.T) {
 		if strings.Contains(string(said), "CONSOLE") {
 			t.Errorf("%s: %s", look.name, said)
 		}
-		light, colours := look1(t, picture)
+		light, colours := looksOf(t, picture)
 		if colours < 50 {
 			t.Errorf("%s: only %d colours", look.name, colours)
 		}
@@ -50,8 +50,8 @@ func TestInABrowser(t *testing.T) {
 	}
 }
 
-// look1 is how light a picture is, 0 to 1, and how many colours it has.
-func look1(t *testing.T, path string) (light float64, colours int) {
+// looksOf is how light a picture is, 0 to 1, and how many colours it has.
+func looksOf(t *testing.T, path string) (light float64, colours int) {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {

@@ -71,8 +71,8 @@ func md(s string) string {
 	return strings.NewReplacer("\n", " ", "\r", " ", `\`, `\\`, "|", `\|`, "<", "&lt;", "`", "\\`", "*", `\*`, "[", `\[`).Replace(s)
 }
 
-// yaml is a text as a YAML string: JSON's are, too.
-func yaml(s string) string {
+// yamlText is a text as a YAML string: JSON's are, too.
+func yamlText(s string) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -90,11 +90,11 @@ func (c *card) frontMatter() {
 	c.p("pipeline_tag: tabular-classification")
 	c.p("tags:")
 	for _, tag := range []string{"tabular-classification", "propensity", c.m.Learner} {
-		c.p("- %s", yaml(tag))
+		c.p("- %s", yamlText(tag))
 	}
 	c.p("metrics:\n- roc_auc\n- log_loss\n- brier_score")
-	c.p("model-index:\n- name: %s\n  results:\n  - task:\n      type: tabular-classification", yaml(c.m.Name))
-	c.p("    dataset:\n      type: tabular\n      name: %s", yaml("rows that judged the model; data "+c.m.Data.Fingerprint))
+	c.p("model-index:\n- name: %s\n  results:\n  - task:\n      type: tabular-classification", yamlText(c.m.Name))
+	c.p("    dataset:\n      type: tabular\n      name: %s", yamlText("rows that judged the model; data "+c.m.Data.Fingerprint))
 	c.p("    metrics:")
 	for _, f := range figures(r) {
 		if f.kind != "" {

@@ -42,7 +42,7 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-func page1(t testing.TB, m *models.Manifest, e *models.Metrics, c models.Calibration) string {
+func rendered(t testing.TB, m *models.Manifest, e *models.Metrics, c models.Calibration) string {
 	t.Helper()
 	b, err := HTML(m, e, c)
 	if err != nil {
@@ -63,7 +63,7 @@ func thin() (*models.Manifest, *models.Metrics, models.Calibration) {
 
 func TestGolden(t *testing.T) {
 	m, e, c := thin()
-	golden(t, "thin.html", []byte(page1(t, m, e, c)))
+	golden(t, "thin.html", []byte(rendered(t, m, e, c)))
 	m, e, c = rich()
 	golden(t, "card.md", Card(m, e, c))
 }
@@ -78,7 +78,7 @@ func TestSections(t *testing.T) {
 	}
 	all := []string{"calibration", "gains", "bands", "capacity", "backtest", "shift", "drivers", "effects", "shapes", "pairs", "segments", "left-out",
 		"candidates", "gate", "coefficients", "scorecard", "surrogate", "made", "caveats"}
-	if got := ids(page1(t, held(rich()).m, held(rich()).e, held(rich()).c)); !slices.Equal(got, all) {
+	if got := ids(rendered(t, held(rich()).m, held(rich()).e, held(rich()).c)); !slices.Equal(got, all) {
 		t.Errorf("%v", got)
 	}
 	for without, drop := range map[string]func(*models.Manifest, *models.Metrics){
@@ -101,11 +101,11 @@ func TestSections(t *testing.T) {
 	} {
 		m, e, c := rich()
 		drop(m, e)
-		if got, want := ids(page1(t, m, e, c)), slices.DeleteFunc(slices.Clone(all), func(id string) bool { return id == without }); !slices.Equal(got, want) {
+		if got, want := ids(rendered(t, m, e, c)), slices.DeleteFunc(slices.Clone(all), func(id string) bool { return id == without }); !slices.Equal(got, want) {
 			t.Errorf("without %s: %v", without, got)
 		}
 	}
-	if got := ids(page1(t, &models.Manifest{Name: "m"}, &models.Metrics{}, models.Calibration{})); !slices.Equal(got, []string{"made", "caveats"}) {
+	if got := ids(rendered(t, &models.Manifest{Name: "m"}, &models.Metrics{}, models.Calibration{})); !slices.Equal(got, []string{"made", "caveats"}) {
 		t.Errorf("of nothing: %v", got)
 	}
 }
@@ -178,7 +178,7 @@ func checkPage(t testing.TB, p string) {
 
 func TestPageIsAlone(t *testing.T) {
 	for _, x := range []evidence{held(rich()), held(thin())} {
-		p := page1(t, x.m, x.e, x.c)
+		p := rendered(t, x.m, x.e, x.c)
 		checkPage(t, p)
 		if len(p) > 400<<10 {
 			t.Errorf("%d bytes", len(p))
@@ -189,7 +189,7 @@ func TestPageIsAlone(t *testing.T) {
 // Names and levels come from anybody's table.
 func TestHostileNames(t *testing.T) {
 	tame := held(rich())
-	plain, _ := elements(t, page1(t, tame.m, tame.e, tame.c))
+	plain, _ := elements(t, rendered(t, tame.m, tame.e, tame.c))
 	for _, name := range []string{`<script>alert(1)</script>`, `" onload="alert(1)`, `</style><b>`, `style="fill:#FF28FF"`, "a\nb\x01\x00c", "`|*[x](javascript:1)", "会社の種類", "🙂👩‍👩‍👧", "مرحبا", strings.Repeat("long", 400), "{{.Name}}", "-->", "]]>"} {
 		m, e, c := rich()
 		m.Name, m.Learner, m.Label.Column, m.Label.Positive, m.Notes[0], m.LeftOut[1].Column, m.Bands[0].Name = name, name, name, name, name, name, name
@@ -197,7 +197,7 @@ func TestHostileNames(t *testing.T) {
 		e.Segments[1].Value, e.Leaks[0].Column, e.Leaks[0].Evidence[0].Detail, e.Surrogate.Nodes[0].Text = name, name, name, name
 		e.Candidates[0].Learner, e.Backtest.Windows[0].Scores[0].Learner, e.Backtest.Windows[0].From, e.Gate.Checks[0].Detail = name, name, name, name
 		e.Scorecard.Rows[0].Bin, e.Coefficients[1].Feature, e.Rule.Text, m.Data.Fingerprint, m.Split.TrainedUntil = name, name, name, name, name
-		p := page1(t, m, e, c)
+		p := rendered(t, m, e, c)
 		clean := strings.Map(func(r rune) rune { // XML has no such characters; HTML reads over them
 			if r < ' ' && r != '\n' && r != '\t' {
 				return -1
@@ -271,7 +271,7 @@ func TestAnyNumbers(t *testing.T) {
 
 func TestSameBytes(t *testing.T) {
 	m, e, c := rich()
-	want := page1(t, m, e, c)
+	want := rendered(t, m, e, c)
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -312,7 +312,7 @@ func TestJSON(t *testing.T) {
 // The numbers of a chart stand in its words and in its table too.
 func TestChartsAreTold(t *testing.T) {
 	m, e, c := rich()
-	p := page1(t, m, e, c)
+	p := rendered(t, m, e, c)
 	charts := regexp.MustCompile(`<svg [^>]*role="img" aria-label="([^"]+)"`).FindAllStringSubmatch(p, -1)
 	if len(charts) != 15 || strings.Count(p, "<svg ") != len(charts) {
 		t.Errorf("%d charts with a label of %d", len(charts), strings.Count(p, "<svg "))

@@ -94,7 +94,7 @@ func TestWideSurrogate(t *testing.T) {
 	}
 	nodes = append(nodes, models.SurrogateNode{Probability: 0.25})
 	e.Surrogate.Nodes = nodes
-	p := page1(t, m, e, c)
+	p := rendered(t, m, e, c)
 	if strings.Contains(p, "Surrogate tree.") || !strings.Contains(p, "q: no; q: no; q: no; q: no; q: no; q: no; q: no; q: no; q: no; q: no") {
 		t.Error("a tree ten questions deep")
 	}

@@ -193,7 +193,7 @@ func fewCare(_ *models.Manifest, _ *models.Metrics, r *evaluate.Report) []string
 	if r.Rows == 0 || fewer >= fewPositives {
 		return nil
 	}
-	return []string{fmt.Sprintf("Only %s judge it: its figures are rough, see their intervals.", many(fewer, what))}
+	return []string{fmt.Sprintf("It is judged by only %s: its figures are rough, see their intervals.", many(fewer, what))}
 }
 
 func backtestCare(_ *models.Manifest, e *models.Metrics, _ *evaluate.Report) (care []string) {

@@ -56,8 +56,8 @@ func TestVerdictWarns(t *testing.T) {
 		"Its probabilities are off on average: 9.0 % were promised, 5.0 % (4.2 to 5.8 %) came.": func(_ *models.Manifest, e *models.Metrics) {
 			e.Candidates[2].Report.MeanProbability = 0.09
 		},
-		"Only 34 positives judge it: its figures are rough, see their intervals.": func(_ *models.Manifest, e *models.Metrics) { e.Candidates[2].Report.Positives = 34 },
-		"Only 1 negative judge it: its figures are rough, see their intervals.": func(_ *models.Manifest, e *models.Metrics) {
+		"It is judged by only 34 positives: its figures are rough, see their intervals.": func(_ *models.Manifest, e *models.Metrics) { e.Candidates[2].Report.Positives = 34 },
+		"It is judged by only 1 negative: its figures are rough, see their intervals.": func(_ *models.Manifest, e *models.Metrics) {
 			e.Candidates[2].Report.Positives = e.Candidates[2].Report.Rows - 1
 		},
 		"Its ranking is not steady over time: ROC AUC 0.600 in the window from Nov 24, 0.848 in that from Oct 24.": func(_ *models.Manifest, e *models.Metrics) {
