@@ -100,13 +100,17 @@ func (q question) sum(phi []float64) (sum float64) {
 type permuter struct {
 	*examiner
 	clusters
-	loss, raw, rises []float64
-	columns          [][]float64
+	raw, loss []float64 // of the rows as they are
+	dealt     []float64 // log-odds after a deal
+	added     []float64 // what the question adds, if the model is additive
+	rises     []float64
+	columns   [][]float64
 }
 
 func (x *examiner) newPermuter(c clusters) *permuter {
 	n := x.rows.Rows()
-	p := &permuter{examiner: x, clusters: c, loss: make([]float64, n), raw: make([]float64, n), rises: make([]float64, n)}
+	p := &permuter{examiner: x, clusters: c,
+		raw: make([]float64, n), loss: make([]float64, n), dealt: make([]float64, n), added: make([]float64, n), rises: make([]float64, n)}
 	p.columns = slices.Clone(x.rows.Columns)
 	rawAll(x.Model, p.raw, p.columns)
 	for i, r := range p.raw {
@@ -119,17 +123,26 @@ func (x *examiner) newPermuter(c clusters) *permuter {
 func (p *permuter) rise(q question, key uint64) evaluate.Interval {
 	clear(p.rises)
 	n := len(p.loss)
+	for i := range p.added {
+		p.added[i] = q.sum(p.phi[i*len(p.columns):])
+	}
 	for k := range permutations {
 		deal := rand.New(rand.NewPCG(p.Seed, streamPermutation<<32+key*permutations+uint64(k))).Perm(n)
-		for _, j := range q.features {
-			dealt := make([]float64, n)
+		if p.additive {
 			for i, from := range deal {
-				dealt[i] = p.rows.Columns[j][from]
+				p.dealt[i] = p.raw[i] - p.added[i] + p.added[from]
 			}
-			p.columns[j] = dealt
+		} else {
+			for _, j := range q.features {
+				column := make([]float64, n)
+				for i, from := range deal {
+					column[i] = p.rows.Columns[j][from]
+				}
+				p.columns[j] = column
+			}
+			rawAll(p.Model, p.dealt, p.columns)
 		}
-		rawAll(p.Model, p.raw, p.columns)
-		for i, r := range p.raw {
+		for i, r := range p.dealt {
 			p.rises[i] += (p.logLoss(p.rows.Label[i], r) - p.loss[i]) / permutations
 		}
 	}

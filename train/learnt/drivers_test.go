@@ -133,3 +133,30 @@ func TestIntervalsAreByAccount(t *testing.T) {
 		t.Errorf("%+v, repeated %+v", a, b)
 	}
 }
+
+// A model of trees is scored anew, an additive one is put together: the same.
+func TestPermutationPutTogether(t *testing.T) {
+	m := mixedMatrix(400)
+	e := boosted(t, m, 2) // one split a tree
+	x, err := newExaminer(Input{Model: e, Rows: m})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !x.additive {
+		t.Fatal("trees of one split are additive")
+	}
+	var together, scored models.Learnt
+	if err := x.drivers(context.Background(), &together); err != nil {
+		t.Fatal(err)
+	}
+	x.additive = false
+	if err := x.drivers(context.Background(), &scored); err != nil {
+		t.Fatal(err)
+	}
+	for k, d := range together.Drivers {
+		if o := scored.Drivers[k]; d.Question != o.Question || d.SHAP != o.SHAP || math.Abs(d.Permutation.Value-o.Permutation.Value) > 1e-12 ||
+			math.Abs(d.Permutation.Low-o.Permutation.Low) > 1e-12 {
+			t.Errorf("%+v, scored anew %+v", d, o)
+		}
+	}
+}

@@ -101,9 +101,13 @@ type examiner struct {
 	Input
 	rows      features.Matrix // the rows looked at, dense
 	questions []question
-	phi       []float64 // Shapley values of rows, row after row
-	size      []float64 // mean |phi| of each feature
-	done      int
+	// additive says that no features act together: what one adds, its Shapley value,
+	// is the same in every row that has its value, and scores can be put together
+	// from them.
+	additive bool
+	phi      []float64 // Shapley values of rows, row after row
+	size     []float64 // mean |phi| of each feature
+	done     int
 }
 
 // question is a source question with its features, in the encoder's order.
@@ -152,7 +156,7 @@ func newExaminer(in Input) (*examiner, error) {
 	if x.rows, err = sampled.Dense(); err != nil {
 		return nil, err
 	}
-	x.questions = x.group()
+	x.questions, x.additive = x.group(), !interacts(in.Model)
 	return x, nil
 }
 

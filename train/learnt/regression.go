@@ -90,7 +90,7 @@ func quantiles(sorted []float64, n int) []float64 {
 type sums struct {
 	loss     float64
 	gradient []float64
-	hessian  []float64 // the upper triangle; nil: not wanted
+	hessian  []float64 // its upper triangle
 }
 
 // fit finds the optimum by Newton's method with halved steps.
@@ -102,7 +102,7 @@ func (r *regression) fit(ctx context.Context) error {
 		positive += r.weightOf(i) * y
 	}
 	r.at[0] = math.Log(positive / (total - positive))
-	now := r.pass(r.at, true)
+	now := r.pass(r.at)
 	for range 50 {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -125,7 +125,7 @@ func (r *regression) fit(ctx context.Context) error {
 			for k := range next {
 				next[k] = r.at[k] - t*step.AtVec(k)
 			}
-			if then := r.pass(next, true); then.loss <= now.loss+1e-12*math.Abs(now.loss) {
+			if then := r.pass(next); then.loss <= now.loss+1e-12*math.Abs(now.loss) {
 				r.at, now = next, then
 				break
 			}
@@ -135,7 +135,10 @@ func (r *regression) fit(ctx context.Context) error {
 				return errNoOptimum
 			}
 			r.inverse = mat.NewSymDense(r.width, nil)
-			return c.InverseTo(r.inverse)
+			if c.InverseTo(r.inverse) != nil {
+				return errNoOptimum
+			}
+			return nil
 		}
 	}
 	return errNoOptimum
@@ -150,15 +153,12 @@ func (r *regression) weightOf(i int) float64 {
 
 // pass sums up the loss at v, in parts cut by the number of rows alone and added
 // in order: the same bits on any number of processors.
-func (r *regression) pass(v []float64, hessian bool) *sums {
+func (r *regression) pass(v []float64) *sums {
 	n := len(r.label)
 	parts := min(8, 1+n/4096)
 	partial := make([]*sums, parts)
 	parallel(parts, func(k int) {
-		s := &sums{gradient: make([]float64, r.width)}
-		if hessian {
-			s.hessian = make([]float64, r.width*r.width)
-		}
+		s := &sums{gradient: make([]float64, r.width), hessian: make([]float64, r.width*r.width)}
 		r.part(s, v, n*k/parts, n*(k+1)/parts)
 		partial[k] = s
 	})
@@ -175,9 +175,7 @@ func (r *regression) pass(v []float64, hessian bool) *sums {
 	for k := 1; k < r.width; k++ {
 		out.loss += ridge / 2 * v[k] * v[k]
 		out.gradient[k] += ridge * v[k]
-		if hessian {
-			out.hessian[k*r.width+k] += ridge
-		}
+		out.hessian[k*r.width+k] += ridge
 	}
 	return out
 }
@@ -197,9 +195,6 @@ func (r *regression) part(s *sums, v []float64, first, end int) {
 		s.loss += w * lossAt(r.label[i], raw)
 		for k, at := range places {
 			s.gradient[at] += w * (p - r.label[i]) * values[k]
-		}
-		if s.hessian == nil {
-			continue
 		}
 		curvature := w * p * (1 - p)
 		for k, at := range places {

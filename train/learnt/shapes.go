@@ -25,8 +25,10 @@ func (x *examiner) shapes(ctx context.Context, out *models.Learnt) error {
 	if x.rows.Rows() == 0 {
 		return nil
 	}
-	rows := x.rows.Take(sample(x.rows.Rows(), shapeRows, x.Seed, streamShapes))
-	exact := !interacts(x.Model)
+	rows := sample(x.rows.Rows(), shapeRows, x.Seed, streamShapes)
+	of := x.rows.Take(rows)
+	d := &depender{examiner: x, rows: rows, columns: of.Columns, raw: make([]float64, len(rows))}
+	rawAll(x.Model, d.raw, d.columns)
 	for place, j := range x.byImportance() {
 		if place == shapesShown || x.size[j] == 0 {
 			break
@@ -34,8 +36,8 @@ func (x *examiner) shapes(ctx context.Context, out *models.Learnt) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		s := models.Shape{Feature: rows.Features[j].Name, Exact: exact, Points: x.points(j)}
-		x.depend(&s, &rows, j)
+		s := models.Shape{Feature: of.Features[j].Name, Exact: x.additive, Points: x.points(j)}
+		d.fill(s.Points, j)
 		out.Shapes = append(out.Shapes, s)
 	}
 	return nil
@@ -115,35 +117,45 @@ func numberPoints(xs []float64) (out []models.ShapePoint, missing int) {
 	return out, missing
 }
 
-// depend fills in what the model says at the points.
-func (x *examiner) depend(s *models.Shape, rows *features.Matrix, j int) {
-	n, width := rows.Rows(), len(rows.Features)
-	raw, same, columns := make([]float64, n), make([]float64, n), slices.Clone(rows.Columns)
-	rawAll(x.Model, raw, columns)
-	overall := mean(raw)
-	row, phi := make([]float64, width), make([]float64, width)
-	rows.Row(row, 0)
+// depender says what the model makes of one value in many rows.
+type depender struct {
+	*examiner
+	rows    []int // of the rows looked at
+	columns [][]float64
+	raw     []float64
+}
+
+// fill says it at the points of feature j.
+func (d *depender) fill(points []models.ShapePoint, j int) {
+	width := len(d.columns)
+	overall := mean(d.raw)
+	columns, then, same := slices.Clone(d.columns), make([]float64, len(d.raw)), make([]float64, len(d.raw))
 	columns[j] = same
-	for k := range s.Points {
-		p := &s.Points[k]
+	row, phi := make([]float64, width), make([]float64, width)
+	for k := range points {
+		p := &points[k]
 		v := p.X
 		if p.Missing {
 			v = math.NaN()
 		}
-		for i := range same {
-			same[i] = v
-		}
-		rawAll(x.Model, raw, columns)
-		p.LogOdds = mean(raw) - overall
-		for i, r := range raw {
-			raw[i] = x.Calibration.Probability(r)
-		}
-		p.Probability = mean(raw)
-		if s.Exact {
+		if d.additive {
 			row[j] = v
-			x.Model.Explain(phi, row)
+			d.Model.Explain(phi, row)
 			p.LogOdds = phi[j]
+			for i, r := range d.rows {
+				then[i] = d.raw[i] - d.phi[r*width+j] + phi[j]
+			}
+		} else {
+			for i := range same {
+				same[i] = v
+			}
+			rawAll(d.Model, then, columns)
+			p.LogOdds = mean(then) - overall
 		}
+		for i, r := range then {
+			then[i] = d.Calibration.Probability(r)
+		}
+		p.Probability = mean(then)
 	}
 }
 

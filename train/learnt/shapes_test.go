@@ -119,15 +119,25 @@ func TestExactShapes(t *testing.T) {
 	for k := range l.Terms[2].Levels {
 		l.Terms[2].Levels[k] = float64(k) / 10
 	}
+	probability := func(m models.Model, rows features.Matrix, j int, v float64) (p float64) {
+		x := make([]float64, 3)
+		for i := range 400 {
+			rows.Row(x, i)
+			x[j] = v
+			p += logistic(m.Raw(x)) / 400
+		}
+		return p
+	}
 	for _, s := range examine(t, Input{Model: l, Rows: m}).Shapes {
-		term := &l.Terms[s.Feature[0]-'a']
+		j := int(s.Feature[0] - 'a')
+		term := &l.Terms[j]
 		for _, p := range s.Points {
 			v := p.X
 			if p.Missing {
 				v = math.NaN()
 			}
-			if !s.Exact || math.Abs(p.LogOdds-(term.At(v)-term.Mean)) > 1e-12 {
-				t.Errorf("%s: %+v, want %v", s.Feature, p, term.At(v)-term.Mean)
+			if !s.Exact || math.Abs(p.LogOdds-(term.At(v)-term.Mean)) > 1e-12 || math.Abs(p.Probability-probability(l, m, j, v)) > 1e-12 {
+				t.Errorf("%s: %+v, want %v and %v", s.Feature, p, term.At(v)-term.Mean, probability(l, m, j, v))
 			}
 		}
 	}
@@ -144,8 +154,8 @@ func TestExactShapes(t *testing.T) {
 		if p.X <= 0.2 {
 			want = 3.5
 		}
-		if !out.Shapes[0].Exact || math.Abs(p.LogOdds-want) > 1e-12 {
-			t.Errorf("%+v, want %v", p, want)
+		if !out.Shapes[0].Exact || math.Abs(p.LogOdds-want) > 1e-12 || math.Abs(p.Probability-probability(e, m, 0, p.X)) > 1e-12 {
+			t.Errorf("%+v, want %v and %v", p, want, probability(e, m, 0, p.X))
 		}
 	}
 }
