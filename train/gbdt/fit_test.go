@@ -9,6 +9,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -430,6 +431,38 @@ func TestValidateListsEveryFault(t *testing.T) {
 }
 
 func BenchmarkStep(b *testing.B) {
+	m := wideMatrix()
+	o := Defaults()
+	o.Leaves, o.RowShare, o.ColumnShare = 8, 1, 1
+	steps(b, m, o)
+}
+
+// What other ways to learn cost.
+func BenchmarkStepOf(b *testing.B) {
+	m := wideMatrix()
+	weights := *m
+	for i := range m.Label {
+		weights.Weight = append(weights.Weight, float64(1+i%3))
+	}
+	for _, way := range []struct {
+		name   string
+		m      *features.Matrix
+		change func(o *Options)
+	}{
+		{"weights", &weights, func(*Options) {}},
+		{"monotone", m, func(o *Options) { o.Monotone = slices.Repeat([]int8{1, 0}, 10) }},
+		{"groups", m, func(o *Options) { o.Groups = [][]int{{0, 1, 2, 3}, {3, 4, 5}} }},
+		{"additive", m, func(o *Options) { o.Additive = true }},
+	} {
+		o := Defaults()
+		o.Leaves, o.RowShare, o.ColumnShare = 8, 1, 1
+		way.change(&o)
+		b.Run(way.name, func(b *testing.B) { steps(b, way.m, o) })
+	}
+}
+
+// wideMatrix is 50,000 rows of 20 numbers.
+func wideMatrix() *features.Matrix {
 	r := rand.New(rand.NewPCG(1, 1))
 	m := &features.Matrix{}
 	for j := range 20 {
@@ -446,8 +479,10 @@ func BenchmarkStep(b *testing.B) {
 		}
 		m.Label = append(m.Label, label)
 	}
-	o := Defaults()
-	o.Leaves, o.RowShare, o.ColumnShare = 8, 1, 1
+	return m
+}
+
+func steps(b *testing.B, m *features.Matrix, o Options) {
 	booster := boosterOf(b, m, o)
 	round := 0
 	b.ReportAllocs()

@@ -35,16 +35,22 @@ func TestCount(t *testing.T) {
 				}
 			}
 		}
+		wide := rapid.Bool().Draw(t, "wide")
+		pack, most := word, gradientUnits
+		if wide {
+			pack, most = wideWord, wider*gradientUnits
+		}
+		sign := 1 - 2*r.IntN(2)
 		words, of := make([]uint64, n), make([]sums, n)
 		for i := range words {
-			g, h := int64(r.IntN(2047)-1023), int64(r.IntN(1024))
+			g, h := int64(r.IntN(2*most+1)-most), int64(r.IntN(most+1))
 			if r.IntN(3) > 0 {
-				g, h = 1023, 1023 // the most, so that sums reach as far as they can
+				g, h = int64(sign*most), int64(most) // the most, so that sums reach as far as they can
 			}
-			words[i], of[i] = word(g, h), sums{g, h, 1}
+			words[i], of[i] = pack(g, h), sums{g, h, 1}
 		}
 		o := Defaults()
-		g := &grower{Options: &o, table: tableOf(sizes, columns), nearby: nearby{words: words}, sample: numbers(0, n)}
+		g := &grower{Options: &o, table: tableOf(sizes, columns), nearby: nearby{words: words, wide: wide}, sample: numbers(0, n)}
 		g.counters = make([]counter, rapid.IntRange(1, 4).Draw(t, "goroutines"))
 		for k := range sizes {
 			if k == 0 || r.IntN(3) > 0 {
