@@ -15,7 +15,7 @@ import (
 func (a *app) modelsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "models",
-		Short: "List, show, promote, roll back, verify and delete versions",
+		Short: "List, show, compare, promote, roll back, verify and delete versions",
 		Example: `  propensity models list
   propensity models promote churn@7`,
 		Args: cobra.NoArgs,
@@ -80,7 +80,7 @@ func (a *app) modelsCommand() *cobra.Command {
 	} {
 		sub.Example = "  propensity models " + example
 	}
-	c.AddCommand(list, show, promote, rollback, verify, del, log)
+	c.AddCommand(list, show, a.diffCommand(), promote, rollback, verify, del, log)
 	return c
 }
 
