@@ -5,10 +5,10 @@ import (
 	"math"
 	"slices"
 
-	"gonum.org/v1/gonum/stat/distuv"
-
 	"propensity/models/evaluate"
 )
+
+const normal = 1.959963984540054 // the 0.975 quantile of the normal distribution
 
 // estimate is a figure with its standard error.
 type estimate struct{ value, se float64 }
@@ -20,14 +20,12 @@ func (e estimate) low(z float64) float64 { return e.value - z*e.se }
 
 // interval is the 95 % interval of a figure from least to most.
 func (e estimate) interval(least, most float64) *evaluate.Interval {
-	z := distuv.UnitNormal.Quantile(0.975)
-	return &evaluate.Interval{Value: e.value, Low: max(least, e.value-z*e.se), High: min(most, e.value+z*e.se)}
+	return &evaluate.Interval{Value: e.value, Low: max(least, e.value-normal*e.se), High: min(most, e.value+normal*e.se)}
 }
 
 // area is the ROC AUC of the judging rows by the scores of their bins. Its variance
 // is that of DeLong, DeLong and Clarke-Pearson (1988), clustered by account as in
-// Obuchowski (1997), and no less than that of Hanley and McNeil (1982) at an area
-// of 0.98: a few rows in perfect order are no certainty.
+// Obuchowski (1997), and no less than leastVariance.
 func (c *court) area(b binned, score []float64, judges [][2]int32) estimate {
 	if c.judges[0] == 0 || c.judges[1] == 0 {
 		return estimate{math.NaN(), 0}
@@ -84,11 +82,17 @@ func (c *court) area(b binned, score []float64, judges [][2]int32) estimate {
 			variance += d * d
 		}
 	}
-	least := hanleyMcNeil(min(a, 0.98), positives*c.each, negatives*c.each)
-	return estimate{a, math.Sqrt(max(variance, least))}
+	return estimate{a, math.Sqrt(max(variance, leastVariance(a, positives*c.each, negatives*c.each)))}
 }
 
-// hanleyMcNeil is the variance of an area by theory.
+// leastVariance is that of an area which so many rows can tell from 1: their perfect
+// order is no certainty. Of three it is that of chance alone, of a hundred that of 0.98.
+func leastVariance(a, positives, negatives float64) float64 {
+	most := min(0.98, max(0.5, 1-2/min(positives, negatives)))
+	return hanleyMcNeil(min(a, most), positives, negatives)
+}
+
+// hanleyMcNeil is the variance of an area by theory (Hanley and McNeil 1982).
 func hanleyMcNeil(a, positives, negatives float64) float64 {
 	q1, q2 := a/(2-a), 2*a*a/(1+a)
 	m, n := max(positives, 1), max(negatives, 1)

@@ -7,6 +7,7 @@ import (
 
 	"propensity/datasets"
 	"propensity/models"
+	"propensity/models/evaluate"
 )
 
 const (
@@ -44,7 +45,7 @@ func (c *court) filledFor(f *finding) {
 	if missing[0]+missing[1] == 0 {
 		return
 	}
-	gap := c.gap(f.filled, c.n)
+	gap := c.gap(f.filled, c.n, normal)
 	detail := fmt.Sprintf("it is filled in %s of the positive rows and %s of the others", percent(float64(f.filled[1])/float64(c.n[1])), percent(float64(f.filled[0])/float64(c.n[0])))
 	weight := 0.0
 	if y := c.only(f.filled); y >= 0 {
@@ -53,23 +54,35 @@ func (c *court) filledFor(f *finding) {
 	} else if y := c.only(missing); y >= 0 {
 		weight = 3
 		detail += fmt.Sprintf(": a missing value goes with a %s outcome", outcome(y))
-	} else if size := math.Abs(gap.value); size >= filledGap && size-c.z*gap.se >= filledGap/2 {
+	} else if apart(c.gap(f.filled, c.n, c.z)) {
 		weight = 1
 	} else {
 		return
 	}
-	f.add(weight+math.Abs(gap.value), models.Evidence{Kind: FilledForOneClass, Detail: detail, Figure: gap.interval(-1, 1)})
+	f.add(weight+math.Abs(gap.Value), models.Evidence{Kind: FilledForOneClass, Detail: detail, Figure: &gap})
 }
 
-// gap is the difference of two shares, the second's less the first's.
-func (c *court) gap(k, of [2]int) estimate {
-	var share, se [2]float64
+// gap is the difference of two shares, the second's less the first's, with the
+// interval of Newcombe (1998, method 10), z standard errors to each side.
+func (c *court) gap(k, of [2]int, z float64) evaluate.Interval {
+	var share, low, high [2]float64
 	for y := range 2 {
 		n := float64(of[y])
 		share[y] = float64(k[y]) / n
-		se[y] = proportionSE(float64(k[y]), n*c.each, n)
+		low[y] = wilsonLow(share[y]*n*c.each, n*c.each, z)
+		high[y] = 1 - wilsonLow((1-share[y])*n*c.each, n*c.each, z)
 	}
-	return estimate{share[1] - share[0], math.Hypot(se[0], se[1])}
+	d := share[1] - share[0]
+	return evaluate.Interval{
+		Value: d,
+		Low:   d - math.Hypot(share[1]-low[1], high[0]-share[0]),
+		High:  d + math.Hypot(high[1]-share[1], share[0]-low[0]),
+	}
+}
+
+// apart says that a gap between the classes is wide, beyond doubt not a narrow one.
+func apart(g evaluate.Interval) bool {
+	return math.Abs(g.Value) >= filledGap && max(g.Low, -g.High) >= filledGap/2
 }
 
 // dated finds dates after the moment of their row. Where all moments are days, what
@@ -131,9 +144,7 @@ func (c *court) filledLate(f *finding, b binned) error {
 	y := c.only(f.filled)
 	known := f.filled[0] + f.filled[1]
 	share := float64(known) / float64(len(c.Label))
-	gap := c.gap(f.filled, c.n)
-	apart := math.Abs(gap.value) >= filledGap && math.Abs(gap.value)-c.z*gap.se >= filledGap/2
-	if c.Open != nil && (y >= 0 || apart) {
+	if c.Open != nil && (y >= 0 || apart(c.gap(f.filled, c.n, c.z))) {
 		column, err := c.Open(f.name)
 		if err != nil {
 			return fmt.Errorf("column %q: %w", f.name, err)
@@ -180,13 +191,13 @@ func (c *court) filledLate(f *finding, b binned) error {
 	if rows[0] == 0 || rows[1] == 0 {
 		return nil
 	}
-	fall := c.gap(filled, rows)
+	fall := c.gap(filled, rows, normal)
 	older, newer := float64(filled[0])/float64(rows[0]), float64(filled[1])/float64(rows[1])
-	if newer <= ageFall*older && fall.value+c.z*fall.se < 0 {
+	if newer <= ageFall*older && c.gap(filled, rows, c.z).High < 0 {
 		f.prove(models.Evidence{
 			Kind:   FilledAfterOutcome,
 			Detail: fmt.Sprintf("only %s rows have a value, %s of the older and %s of the newest fifth of them: it is filled in once the outcome is known", outcome(y), percent(older), percent(newer)),
-			Figure: fall.interval(-1, 1),
+			Figure: &fall,
 		})
 	}
 	return nil

@@ -102,6 +102,7 @@ func (c *court) scanColumn(j int, sums []int64) error {
 	c.addScores(sums, b, f.score, 1)
 
 	c.copies(f, learnt, judges)
+	c.separated(f, column.Numbers)
 	if !f.proven { // of a copy there is nothing to add
 		c.oneSided(f, learnt, judges)
 	}
@@ -130,7 +131,11 @@ func (c *court) count(b binned) (learnt, judges [][2]int32) {
 // and those that only the judges have, have one score together: that a text is one
 // of a kind may tell by itself.
 func (c *court) scores(learnt [][2]int32) []float64 {
+	out := make([]float64, len(learnt))
 	base := float64(c.n[1]-c.judges[1]) / float64(len(c.Label)-c.judges[0]-c.judges[1])
+	if !(base > 0 && base < 1) {
+		return out // nothing to learn from
+	}
 	score := func(n [2]float64) float64 {
 		return math.Log((n[1]+priorRows*base)/(n[0]+priorRows*(1-base))) - math.Log(base/(1-base))
 	}
@@ -142,7 +147,6 @@ func (c *court) scores(learnt [][2]int32) []float64 {
 			rare[1] += float64(n[1])
 		}
 	}
-	out := make([]float64, len(learnt))
 	for k, n := range learnt {
 		if isRare(k) {
 			out[k] = score(rare)
@@ -191,8 +195,7 @@ func (c *court) copies(f *finding, learnt, judges [][2]int32) {
 	}
 	wrong, said := 0, 0 // of the judges; told to be positive
 	for k, n := range judges {
-		// The score is against the base rate; a copy is clear enough that this is the same as its own rate being above a half.
-		if f.score[k] > 0 {
+		if f.score[k] > 0 { // above the base rate: in a copy, that is above a half too
 			wrong, said = wrong+int(n[0]), said+int(n[0]+n[1])
 		} else {
 			wrong += int(n[1])
@@ -203,11 +206,11 @@ func (c *court) copies(f *finding, learnt, judges [][2]int32) {
 	rows := c.judges[0] + c.judges[1]
 	// Whether there is a value at all needs no learning: all rows judge.
 	missed := c.n[1] - f.filled[1] + f.filled[0]
-	if missed > len(c.Label)/2 {
-		missed = len(c.Label) - missed
-	}
 	said = f.filled[0] + f.filled[1]
-	if k := agreement(float64(missed), c.n, float64(min(said, len(c.Label)-said)), c.z, c.each); k.value > kappa.value {
+	if missed > len(c.Label)/2 { // a missing value is for the positive
+		missed, said = len(c.Label)-missed, len(c.Label)-said
+	}
+	if k := agreement(float64(missed), c.n, float64(said), c.z, c.each); k.value > kappa.value {
 		kappa, wrong, rows, detail = k, missed, len(c.Label), "whether it has a value is the outcome"
 	}
 	if kappa.value < copyKappa || kappa.low(1) < copySurely {
@@ -218,6 +221,23 @@ func (c *court) copies(f *finding, learnt, judges [][2]int32) {
 		which = c.later + " rows"
 	}
 	f.prove(models.Evidence{Kind: Copy, Detail: fmt.Sprintf("%s in all but %d of %d %s: an agreement beyond chance of %.3f", detail, wrong, rows, which, kappa.value)})
+}
+
+// separated finds a number without missing values that is above some bound for one
+// outcome and below it for the other, always.
+func (c *court) separated(f *finding, x []float64) {
+	if f.proven || x == nil || f.filled != c.n || !c.unlikely(2) {
+		return
+	}
+	low, high := [2]float64{math.Inf(1), math.Inf(1)}, [2]float64{math.Inf(-1), math.Inf(-1)}
+	for i, y := range c.Label {
+		low[int(y)], high[int(y)] = min(low[int(y)], x[i]), max(high[int(y)], x[i])
+	}
+	for y := range 2 {
+		if high[1-y] < low[y] {
+			f.prove(models.Evidence{Kind: Copy, Detail: fmt.Sprintf("it is %s or more in every %s row and %s or less in every other, of %d rows", datasets.FormatNumber(low[y]), outcome(y), datasets.FormatNumber(high[1-y]), len(c.Label))})
+		}
+	}
 }
 
 // unlikely says that chance does not make pure values of a label: there are
