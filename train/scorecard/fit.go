@@ -15,6 +15,7 @@ import (
 	"slices"
 
 	"golang.org/x/sync/errgroup"
+	"gonum.org/v1/gonum/stat/distuv"
 
 	"propensity/features"
 	"propensity/models"
@@ -27,11 +28,11 @@ var ErrOptions = errors.New("scorecard")
 // Options settle how a scorecard is learnt. The zero value is the default.
 type Options struct {
 	Prebins int     // bins of a number before merging, 2 to 100; 0: 40
-	Bins    int     // most bins of a feature, missing values apart; 0: 8
+	Bins    int     // most bins of a feature, missing values apart, 1 to 100; 0: 8
 	Share   float64 // least share of the weight of all rows in a bin, below 1; 0: 0.05
 	Each    int     // least positive and least negative rows in a bin; 0: 5
 	Rare    float64 // levels with less than this share of the rows are pooled; 0: 0.01
-	IV      float64 // a feature with less information value is left out; 0: 0.02
+	IV      float64 // a feature with less information value, or no more than chance gives, is left out; 0: 0.01
 	// Trends are those of features by name; Monotone where there is none.
 	Trends map[string]Trend
 	// L2 is the penalty of the regression over the bins, as of logistic.Learner.
@@ -66,7 +67,7 @@ type Result struct {
 
 func (o *Options) settle() error {
 	o.Prebins, o.Bins, o.Each = or(o.Prebins, 40), or(o.Bins, 8), or(o.Each, 5)
-	o.Share, o.Rare, o.IV = or(o.Share, 0.05), or(o.Rare, 0.01), or(o.IV, 0.02)
+	o.Share, o.Rare, o.IV = or(o.Share, 0.05), or(o.Rare, 0.01), or(o.IV, 0.01)
 	var faults []error
 	check := func(ok bool, name string, value any, want string) {
 		if !ok {
@@ -74,7 +75,7 @@ func (o *Options) settle() error {
 		}
 	}
 	check(o.Prebins >= 2 && o.Prebins <= 100, "Prebins", o.Prebins, "2 to 100")
-	check(o.Bins >= 1, "Bins", o.Bins, "1 or more")
+	check(o.Bins >= 1 && o.Bins <= 100, "Bins", o.Bins, "1 to 100")
 	check(o.Each >= 1, "Each", o.Each, "1 or more")
 	check(o.Share >= 0 && o.Share < 1, "Share", o.Share, "0 up to 1")
 	check(o.Rare >= 0 && o.Rare < 1, "Rare", o.Rare, "0 up to 1")
@@ -290,14 +291,36 @@ func variable(m *features.Matrix, j int, xs []float64, all totals, o *Options) (
 		return v, fmt.Sprintf("it has no two bins of %.0f %% of the rows, %d positive and %d negative, that differ", 100*o.Share, o.Each, o.Each)
 	case v.IV < o.IV:
 		return v, fmt.Sprintf("its bins hardly tell the outcomes apart: information value %.3f, less than %v", v.IV, o.IV)
+	case v.IV < v.chance(all):
+		return v, fmt.Sprintf("its bins tell the outcomes apart no better than chance may: information value %.3f, %.3f takes more than chance", v.IV, v.chance(all))
 	}
 	return v, ""
 }
 
+// chance is the information value that a column without any has once in a
+// thousand. With a share p of positives among n rows, n p (1-p) times the value of
+// given bins is about the chi-squared of their table, of one degree of freedom
+// less than bins (Kullback 1959, Information Theory and Statistics, chapter 6); the
+// thousand makes up for bins that were chosen.
+func (v *Variable) chance(all totals) float64 {
+	bins := 0
+	for _, b := range v.Bins {
+		if b.WOE != 0 {
+			bins++
+		}
+	}
+	p := all.positive / (all.positive + all.negative)
+	return distuv.ChiSquared{K: float64(max(1, bins-1))}.Quantile(0.999) / (all.rows * p * (1 - p))
+}
+
 // regress weighs the variables and gives the intercept of the regression.
 func (r *Result) regress(ctx context.Context, m *features.Matrix, all totals, penalty float64) (float64, error) {
+	places, err := r.places(ctx, m)
+	if err != nil {
+		return 0, err
+	}
 	for len(r.Variables) > 0 {
-		woe := r.woe(m)
+		woe := r.woe(m, places)
 		fitted, err := logistic.Fit(ctx, &woe, logistic.Options{L2: penalty})
 		if err != nil {
 			return 0, err
@@ -319,40 +342,47 @@ func (r *Result) regress(ctx context.Context, m *features.Matrix, all totals, pe
 			Column: m.Features[r.Variables[lowest].Feature].Name,
 			Reason: fmt.Sprintf("its weight beside the other features is %.2f: it would count against what its own bins say", r.Variables[lowest].Weight),
 		})
-		r.Variables = slices.Delete(r.Variables, lowest, lowest+1)
+		r.Variables, places = slices.Delete(r.Variables, lowest, lowest+1), slices.Delete(places, lowest, lowest+1)
 	}
 	return math.Log(all.positive / all.negative), nil
 }
 
-// woe is the matrix of the weights of evidence, made as it is read.
-func (r *Result) woe(m *features.Matrix) features.Matrix {
-	out := features.Matrix{Label: m.Label, Group: m.Group, Weight: m.Weight, Index: m.Index, Apart: m.Apart}
-	if m.Columns != nil {
-		out.Index, out.Apart = make([]int, m.Rows()), false
-		for i := range out.Index {
-			out.Index[i] = i
+// places are the bins of every row by variable, plus one; 0: in no bin.
+func (r *Result) places(ctx context.Context, m *features.Matrix) ([][]uint8, error) {
+	out := make([][]uint8, len(r.Variables))
+	return out, parallel(len(out), func(k int) error {
+		v := &r.Variables[k]
+		xs, err := column(ctx, m, v.Feature)
+		if err != nil {
+			return err
 		}
+		place := v.term(r.levels[v.Feature], func(bin int) float64 { return float64(bin + 1) }, 0)
+		out[k] = make([]uint8, len(xs))
+		for i, x := range xs {
+			out[k][i] = uint8(place.At(x))
+		}
+		return nil
+	})
+}
+
+// woe is the matrix of the weights of evidence, made as it is read.
+func (r *Result) woe(m *features.Matrix, places [][]uint8) features.Matrix {
+	out := features.Matrix{Label: m.Label, Group: m.Group, Weight: m.Weight, Index: make([]int, m.Rows())}
+	for i := range out.Index {
+		out.Index[i] = i
 	}
-	terms := make([]models.Term, len(r.Variables))
+	values := make([][]float64, len(r.Variables)) // by place
 	for k := range r.Variables {
 		v := &r.Variables[k]
-		terms[k] = v.term(r.levels[v.Feature], func(bin int) float64 { return v.Bins[bin].WOE }, 0)
 		out.Features = append(out.Features, features.Feature{Name: m.Features[v.Feature].Name})
-	}
-	variables := r.Variables
-	out.Load = func(dst []float64, k int, rows []int) error {
-		j := variables[k].Feature
-		if m.Columns == nil {
-			if err := m.Load(dst, j, rows); err != nil {
-				return err
-			}
-			for i, x := range dst {
-				dst[i] = terms[k].At(x)
-			}
-			return nil
+		values[k] = make([]float64, len(v.Bins)+1)
+		for b := range v.Bins {
+			values[k][b+1] = v.Bins[b].WOE
 		}
+	}
+	out.Load = func(dst []float64, k int, rows []int) error {
 		for i, row := range rows {
-			dst[i] = terms[k].At(m.Columns[j][row])
+			dst[i] = values[k][places[k][row]]
 		}
 		return nil
 	}
