@@ -77,8 +77,13 @@ func (v *Variable) term(levels int, value func(bin int) float64, none float64) m
 	return t
 }
 
-// totals are the weights of all rows by their label, and the mean weight of a row.
-type totals struct{ rows, positive, negative, mean float64 }
+// totals are the weights of all rows by their label, the mean weight of a row, and
+// how many rows of equal weight tell as much.
+type totals struct {
+	rows, positive, negative float64
+	mean, effective          float64
+	positives, negatives     int
+}
 
 // weigh sets the weight of evidence and the information value of every bin.
 func (v *Variable) weigh(all totals) {

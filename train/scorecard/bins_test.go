@@ -181,7 +181,7 @@ func TestMergeIsTheBestOfAll(t *testing.T) {
 		all.mean = (all.positive + all.negative) / all.rows
 		least := limits{
 			rapid.IntRange(1, 5).Draw(t, "bins"), rapid.Float64Range(0, 20).Draw(t, "share"),
-			rapid.IntRange(1, 5).Draw(t, "each"), rapid.IntRange(1, 5).Draw(t, "each"),
+			rapid.IntRange(0, 5).Draw(t, "each"), rapid.IntRange(0, 5).Draw(t, "each"),
 		}
 		trend := rapid.SampledFrom([]Trend{Monotone, Rising, Falling, Peak, Valley, Any}).Draw(t, "trend")
 		best, fits := math.Inf(-1), false
@@ -228,7 +228,7 @@ func TestMergeTakesNoBinForNothing(t *testing.T) {
 		{Rows: 10, Positives: 2, positive: 2, negative: 8}, {Rows: 20, Positives: 4, positive: 4, negative: 16},
 		{Rows: 10, Positives: 5, positive: 5, negative: 5}, {Rows: 30, Positives: 15, positive: 15, negative: 15},
 	}
-	got := merge(pre, Monotone, totals{70, 26, 44, 1}, limits{bins: 8, positives: 1, negatives: 1})
+	got := merge(pre, Monotone, totals{rows: 70, positive: 26, negative: 44, mean: 1}, limits{bins: 8, positives: 1, negatives: 1})
 	if len(got) != 2 || got[0].Rows != 30 || got[1].Rows != 40 {
 		t.Errorf("got %+v", got)
 	}

@@ -30,7 +30,7 @@ type Options struct {
 	Prebins int     // bins of a number before merging, 2 to 100; 0: 40
 	Bins    int     // most bins of a feature, missing values apart, 1 to 100; 0: 8
 	Share   float64 // least share of the weight of all rows in a bin, below 1; 0: 0.05
-	Each    int     // least positive and least negative rows in a bin; 0: 5
+	Each    int     // least positive and least negative rows in a bin, where two such can be; 0: 5
 	Rare    float64 // levels with less than this share of the rows are pooled; 0: 0.01
 	IV      float64 // a feature with less information value, or no more than chance gives, is left out; 0: 0.01
 	// Trends are those of features by name; Monotone where there is none.
@@ -65,7 +65,8 @@ type Result struct {
 	levels []int // of every feature
 }
 
-func (o *Options) settle() error {
+// settle fills in the defaults and checks the rest.
+func (o *Options) settle(m *features.Matrix) error {
 	o.Prebins, o.Bins, o.Each = or(o.Prebins, 40), or(o.Bins, 8), or(o.Each, 5)
 	o.Share, o.Rare, o.IV = or(o.Share, 0.05), or(o.Rare, 0.01), or(o.IV, 0.01)
 	var faults []error
@@ -80,7 +81,8 @@ func (o *Options) settle() error {
 	check(o.Share >= 0 && o.Share < 1, "Share", o.Share, "0 up to 1")
 	check(o.Rare >= 0 && o.Rare < 1, "Rare", o.Rare, "0 up to 1")
 	check(o.IV >= 0 && !math.IsInf(o.IV, 1), "IV", o.IV, "0 or more")
-	for _, t := range o.Trends {
+	for name, t := range o.Trends {
+		check(slices.ContainsFunc(m.Features, func(f features.Feature) bool { return f.Name == name }), "a trend", "of "+name, "one of a feature")
 		check(slices.Contains([]Trend{Monotone, Rising, Falling, Peak, Valley, Any}, t), "a trend", fmt.Sprintf("%q", t), "rising, falling, peak, valley or any")
 	}
 	slices.SortFunc(faults, func(a, b error) int { // trends come in no order
@@ -124,7 +126,7 @@ func Fit(ctx context.Context, m *features.Matrix, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := o.settle(); err != nil {
+	if err := o.settle(m); err != nil {
 		return nil, err
 	}
 	if o.Table != nil || o.Kind != "" {
@@ -147,6 +149,11 @@ func Fit(ctx context.Context, m *features.Matrix, o Options) (*Result, error) {
 	}
 	if o.Round {
 		r.round()
+	}
+	for _, v := range r.Variables {
+		if slices.ContainsFunc(v.Bins, func(b Bin) bool { return !b.Missing && b.WOE != 0 && (b.positive == 0 || b.negative == 0) }) {
+			r.Notes = append(r.Notes, fmt.Sprintf("%s separates the outcomes: a bin of it holds one of them alone, and counts as if half a row of either were added. See whether it is known before the outcome is.", m.Features[v.Feature].Name))
+		}
 	}
 	if len(r.Variables) == 0 {
 		r.Notes = append(r.Notes, "No feature tells the outcomes apart: every account has the same score.")
@@ -192,7 +199,7 @@ func levelsOf(m *features.Matrix) []int {
 // sums checks labels and weights and adds them up.
 func sums(m *features.Matrix) (totals, error) {
 	t := totals{rows: float64(m.Rows())}
-	positives := 0
+	squares := 0.0
 	if m.Weight != nil && len(m.Weight) != m.Rows() {
 		return t, fmt.Errorf("%d weights for %d rows", len(m.Weight), m.Rows())
 	}
@@ -201,20 +208,23 @@ func sums(m *features.Matrix) (totals, error) {
 		if !(w > 0) || math.IsInf(w, 1) {
 			return t, fmt.Errorf("row %d: weight %v, want above 0 and finite", i, w)
 		}
+		squares += w * w
 		switch y {
 		case 1:
 			t.positive += w
-			positives++
+			t.positives++
 		case 0:
 			t.negative += w
+			t.negatives++
 		default:
 			return t, fmt.Errorf("row %d: label %v is neither 0 nor 1", i, y)
 		}
 	}
-	if positives == 0 || positives == m.Rows() {
-		return t, fmt.Errorf("%w: %d of %d rows are positive", logistic.ErrOneClass, positives, m.Rows())
+	if t.positives == 0 || t.negatives == 0 {
+		return t, fmt.Errorf("%w: %d of %d rows are positive", logistic.ErrOneClass, t.positives, m.Rows())
 	}
 	t.mean = (t.positive + t.negative) / t.rows
+	t.effective = (t.positive + t.negative) * (t.positive + t.negative) / squares
 	return t, nil
 }
 
@@ -281,6 +291,10 @@ func variable(m *features.Matrix, j int, xs []float64, all totals, o *Options) (
 	}
 	least := limits{o.Bins, o.Share * (all.positive + all.negative), o.Each, o.Each}
 	bins := merge(pre, trend, all, least)
+	if len(bins) < 2 && all.positives >= 2*o.Each && all.negatives >= 2*o.Each {
+		// Bins of one class alone, where nothing else is left: the column separates them.
+		bins = merge(pre, trend, all, limits{bins: o.Bins, weight: least.weight})
+	}
 	if bins == nil {
 		bins = merge(pre, trend, all, limits{bins: 1})
 	}
@@ -298,7 +312,8 @@ func variable(m *features.Matrix, j int, xs []float64, all totals, o *Options) (
 }
 
 // chance is the information value that a column without any has once in a
-// thousand. With a share p of positives among n rows, n p (1-p) times the value of
+// thousand. With a share p of positives among n rows (of unequal weights, as many as
+// tell as much: Kish 1965, Survey Sampling, 11.7), n p (1-p) times the value of
 // given bins is about the chi-squared of their table, of one degree of freedom
 // less than bins (Kullback 1959, Information Theory and Statistics, chapter 6); the
 // thousand makes up for bins that were chosen.
@@ -310,83 +325,7 @@ func (v *Variable) chance(all totals) float64 {
 		}
 	}
 	p := all.positive / (all.positive + all.negative)
-	return distuv.ChiSquared{K: float64(max(1, bins-1))}.Quantile(0.999) / (all.rows * p * (1 - p))
-}
-
-// regress weighs the variables and gives the intercept of the regression.
-func (r *Result) regress(ctx context.Context, m *features.Matrix, all totals, penalty float64) (float64, error) {
-	places, err := r.places(ctx, m)
-	if err != nil {
-		return 0, err
-	}
-	for len(r.Variables) > 0 {
-		woe := r.woe(m, places)
-		fitted, err := logistic.Fit(ctx, &woe, logistic.Options{L2: penalty})
-		if err != nil {
-			return 0, err
-		}
-		line := fitted.Model
-		intercept, lowest := line.Intercept, 0
-		for j := range line.Terms {
-			t := &line.Terms[j]
-			intercept -= t.Weight * t.Center / t.Scale
-			r.Variables[j].Weight = t.Weight / t.Scale
-			if t.Weight < line.Terms[lowest].Weight {
-				lowest = j
-			}
-		}
-		if line.Terms[lowest].Weight > 0 {
-			return intercept, nil
-		}
-		r.LeftOut = append(r.LeftOut, features.LeftOut{
-			Column: m.Features[r.Variables[lowest].Feature].Name,
-			Reason: fmt.Sprintf("its weight beside the other features is %.2f: it would count against what its own bins say", r.Variables[lowest].Weight),
-		})
-		r.Variables, places = slices.Delete(r.Variables, lowest, lowest+1), slices.Delete(places, lowest, lowest+1)
-	}
-	return math.Log(all.positive / all.negative), nil
-}
-
-// places are the bins of every row by variable, plus one; 0: in no bin.
-func (r *Result) places(ctx context.Context, m *features.Matrix) ([][]uint8, error) {
-	out := make([][]uint8, len(r.Variables))
-	return out, parallel(len(out), func(k int) error {
-		v := &r.Variables[k]
-		xs, err := column(ctx, m, v.Feature)
-		if err != nil {
-			return err
-		}
-		place := v.term(r.levels[v.Feature], func(bin int) float64 { return float64(bin + 1) }, 0)
-		out[k] = make([]uint8, len(xs))
-		for i, x := range xs {
-			out[k][i] = uint8(place.At(x))
-		}
-		return nil
-	})
-}
-
-// woe is the matrix of the weights of evidence, made as it is read.
-func (r *Result) woe(m *features.Matrix, places [][]uint8) features.Matrix {
-	out := features.Matrix{Label: m.Label, Group: m.Group, Weight: m.Weight, Index: make([]int, m.Rows())}
-	for i := range out.Index {
-		out.Index[i] = i
-	}
-	values := make([][]float64, len(r.Variables)) // by place
-	for k := range r.Variables {
-		v := &r.Variables[k]
-		out.Features = append(out.Features, features.Feature{Name: m.Features[v.Feature].Name})
-		values[k] = make([]float64, len(v.Bins)+1)
-		for b := range v.Bins {
-			values[k][b+1] = v.Bins[b].WOE
-		}
-	}
-	out.Load = func(dst []float64, k int, rows []int) error {
-		for i, row := range rows {
-			dst[i] = values[k][places[k][row]]
-		}
-		return nil
-	}
-	return out
+	return distuv.ChiSquared{K: float64(max(1, bins-1))}.Quantile(0.999) / (all.effective * p * (1 - p))
 }
 
 // assemble makes the model out of the points: sum of points and log-odds are one

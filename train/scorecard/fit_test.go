@@ -409,6 +409,36 @@ func TestHardColumns(t *testing.T) {
 	}
 }
 
+// A column that separates the outcomes is learnt from with finite points, and told;
+// so are columns that follow from each other.
+func TestSeparatedAndCollinear(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	m := &features.Matrix{Features: []features.Feature{{Name: "x"}, {Name: "plan", Levels: 2}, {Name: "twice x"}}, Columns: make([][]float64, 3)}
+	for range 400 {
+		x := rng.NormFloat64()
+		label := 0.0
+		if x > 0.3 {
+			label = 1
+		}
+		m.Columns[0], m.Columns[1], m.Columns[2] = append(m.Columns[0], x), append(m.Columns[1], label), append(m.Columns[2], 2*x)
+		m.Label = append(m.Label, label)
+	}
+	r := mustFit(t, m, Options{})
+	if len(r.Variables) != 3 || len(r.Notes) != 3 || !strings.Contains(r.Notes[1], "plan separates the outcomes") {
+		t.Fatalf("%d variables, left out %v, notes %v", len(r.Variables), r.LeftOut, r.Notes)
+	}
+	if a, b := r.Variables[0].Weight, r.Variables[2].Weight; math.Abs(a-b) > 1e-6 {
+		t.Errorf("weights %v and %v of the same bins", a, b)
+	}
+	low, high := r.Model.Raw([]float64{-1, 0, -2}), r.Model.Raw([]float64{1, 1, 2})
+	if !(low < -3 && low > -20 && high > 3 && high < 20) {
+		t.Errorf("log-odds %v and %v", low, high)
+	}
+	if _, err := Fit(t.Context(), m, Options{L2: -1}); !errors.Is(err, logistic.ErrNoOptimum) {
+		t.Errorf("without a penalty: error %v", err)
+	}
+}
+
 func TestFewerRowsThanBins(t *testing.T) {
 	m := &features.Matrix{Features: []features.Feature{{Name: "x"}}, Columns: [][]float64{{1, 2, 3, 4}}, Label: []float64{0, 0, 1, 1}}
 	if r := mustFit(t, m, Options{}); len(r.Variables) != 0 || len(r.LeftOut) != 1 || len(r.Notes) != 1 {
@@ -440,7 +470,8 @@ func TestFitErrors(t *testing.T) {
 		"prebins":          {func(_ *features.Matrix, o *Options) { o.Prebins = 101 }, ErrOptions, "Prebins is 101"},
 		"bins":             {func(_ *features.Matrix, o *Options) { o.Bins = 101 }, ErrOptions, "Bins is 101"},
 		"share":            {func(_ *features.Matrix, o *Options) { o.Share = math.NaN() }, ErrOptions, "Share is NaN"},
-		"trend":            {func(_ *features.Matrix, o *Options) { o.Trends = map[string]Trend{"a": "up"} }, ErrOptions, `"up"`},
+		"trend":            {func(_ *features.Matrix, o *Options) { o.Trends = map[string]Trend{"noise": "up"} }, ErrOptions, `"up"`},
+		"trend of none":    {func(_ *features.Matrix, o *Options) { o.Trends = map[string]Trend{"seats": Rising} }, ErrOptions, "of seats"},
 		"scale":            {func(_ *features.Matrix, o *Options) { o.Scale = Scale{600, 0, 20} }, ErrOptions, "odds 0"},
 		"scale without it": {func(_ *features.Matrix, o *Options) { o.Scale = Scale{600, 50, 0} }, ErrOptions, "double 0"},
 		"no encoder":       {func(_ *features.Matrix, o *Options) { o.Table = Table{} }, ErrOptions, "Encoder"},
