@@ -540,6 +540,26 @@ func TestTelco(t *testing.T) {
 	}
 }
 
+// Missing values count from twenty rows on; fewer add nothing.
+func TestFewMissingRows(t *testing.T) {
+	_, m := company(t, 2000)
+	for i, x := range m.Columns[0] {
+		if math.IsNaN(x) {
+			m.Columns[0][i] = 10
+		}
+	}
+	for missing := 19; missing <= 20; missing++ {
+		for i := range missing {
+			m.Columns[0][50*i] = math.NaN()
+		}
+		r := mustFit(t, m, Options{})
+		b := r.Variables[0].Bins[len(r.Variables[0].Bins)-1]
+		if !b.Missing || b.Rows != missing || (b.WOE != 0) != (missing == 20) || (b.Points != 0) != (missing == 20) {
+			t.Errorf("%d rows without a value: %+v", missing, b)
+		}
+	}
+}
+
 // Columns without any information are nearly all left out, though their bins were
 // chosen to look as if they had some.
 func TestNoiseIsLeftOut(t *testing.T) {
