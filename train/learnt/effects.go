@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/stat/distuv"
+
 	"propensity/models"
 	"propensity/models/evaluate"
 )
@@ -33,13 +35,14 @@ const (
 // as broken lines, levels by a coefficient each, and, if the learner can be fitted
 // again, the out-of-fold log-odds of a model without the tested columns, which
 // knows what the other columns do together. A level is compared with the middle of
-// its column, where most of its levels lie. Its
-// z is the signed root of the likelihood ratio (Severini 2000, Likelihood Methods
-// in Statistics, 4.4), right also for a level without any positive, over the root
-// of what its variance is more than the plain one of its rows alone: for the other
-// columns, the centre and the accounts. Of three variances the largest counts: the
-// plain one, that by the correlation within accounts (Kish 1965, Survey Sampling,
-// 8.2), and the sandwich by account (Liang and Zeger 1986). Holm (1979) over all
+// its column, where most of its levels lie.
+//
+// Its z is the signed root of the likelihood ratio (Severini 2000, Likelihood Methods
+// in Statistics), right also for a level without any positive, over the root of by
+// how much its variance exceeds that of its rows alone: for the other columns, the
+// centre and the accounts. Of three variances the largest counts: the plain one,
+// that by the correlation within accounts (the design effect of Kish 1965, Survey
+// Sampling), and the sandwich by account (Liang and Zeger 1986). Holm (1979) over all
 // levels of all columns keeps the chance of any false name at alpha.
 func (x *examiner) effects(ctx context.Context, out *models.Learnt) error {
 	columns := x.testedFeatures()
@@ -71,7 +74,7 @@ func (x *examiner) effects(ctx context.Context, out *models.Learnt) error {
 	slices.SortStableFunc(tested, func(a, b *level) int { return cmp.Compare(math.Abs(b.z), math.Abs(a.z)) })
 	for _, l := range tested {
 		if l.p <= alpha {
-			half := math.Abs(normal * l.logOdds / l.z)
+			half := math.Abs(l.reference().Quantile(0.975) * l.logOdds / l.z)
 			out.Effects = append(out.Effects, models.LevelEffect{
 				Feature: rows.Features[l.feature].Name, Level: x.level(l.feature, l.code), Rows: l.rows,
 				LogOdds: evaluate.Interval{Value: l.logOdds, Low: l.logOdds - half, High: l.logOdds + half}, P: l.p,
@@ -80,8 +83,6 @@ func (x *examiner) effects(ctx context.Context, out *models.Learnt) error {
 	}
 	return nil
 }
-
-const normal = 1.959963984540054 // the 0.975 quantile of the normal distribution
 
 // testedFeatures are the categories of three levels or more, in the encoder's
 // order; two levels are one contrast, which Drivers and Shapes tell.
@@ -271,7 +272,20 @@ func (t *test) judge(l *level) bool {
 
 func (l *level) settle(variance float64) {
 	l.z = math.Copysign(math.Sqrt(max(l.ratio, 0)/(variance*l.information)), l.logOdds)
-	l.p = math.Erfc(math.Abs(l.z) / math.Sqrt2)
+	l.p = 2 * l.reference().CDF(-math.Abs(l.z)) // the lower tail keeps its digits
+}
+
+// reference is what z is held against: Student's t by the accounts where rows share
+// them, since how alike they are is then known from so many only (Cameron and Miller
+// 2015, section VI).
+func (l *level) reference() interface {
+	CDF(z float64) float64
+	Quantile(p float64) float64
+} {
+	if l.squares > float64(l.rows) {
+		return distuv.StudentsT{Sigma: 1, Nu: float64(l.accounts - 1)}
+	}
+	return distuv.UnitNormal
 }
 
 // sandwich is the variance by account of the contrast whose product with the

@@ -131,3 +131,14 @@ func TestWeightsMoveTheEstimates(t *testing.T) {
 		t.Errorf("effects %+v, want %v", out.Effects, want)
 	}
 }
+
+// A p of many zeros is still told apart from 0.
+func TestFarTails(t *testing.T) {
+	for _, l := range []*level{{rows: 900, squares: 900, accounts: 900}, {rows: 900, squares: 2700, accounts: 300}} {
+		l.information, l.ratio, l.logOdds = 1, 400, 1
+		l.settle(1)
+		if l.z != 20 || !(l.p > 0 && l.p < 1e-50) {
+			t.Errorf("%d accounts: z %v, p %v", l.accounts, l.z, l.p)
+		}
+	}
+}
