@@ -184,6 +184,9 @@ func (s *sqlWriter) head() {
 		}
 	}
 	s.printf("-- Gives of each row: raw, log-odds before calibration; probability; band.\n")
+	if s.postgres {
+		s.printf("-- SET jit = off; before it: compiling so long an expression costs more than it gains.\n")
+	}
 }
 
 // input turns the columns of the table into numbers, as the encoder does.

@@ -3,6 +3,7 @@
 --   "plan", category of 2 levels: text
 --   "last", time: timestamptz, or timestamp or date, in UTC
 -- Gives of each row: raw, log-odds before calibration; probability; band.
+-- SET jit = off; before it: compiling so long an expression costs more than it gains.
 WITH s0 AS (
   SELECT "id" AS account,
     "seen" AS as_of,
