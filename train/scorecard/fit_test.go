@@ -592,3 +592,11 @@ func BenchmarkFit(b *testing.B) {
 		mustFit(b, m, Options{})
 	}
 }
+
+// Rows of unequal weight tell as much as fewer of equal weight; by hand.
+func TestEffectiveRows(t *testing.T) {
+	m := &features.Matrix{Label: []float64{1, 0, 0}, Weight: []float64{1, 3, 1}}
+	if all := mustSums(t, m); math.Abs(all.effective-25.0/11) > 1e-12 || all.positive != 1 || all.negative != 4 || all.mean != 5.0/3 {
+		t.Errorf("%+v", all)
+	}
+}
