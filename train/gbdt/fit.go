@@ -154,6 +154,8 @@ type Result struct {
 // A row of weight w counts as w rows in gradients, hessians, covers, the base
 // rate, the rates of categories and the validation loss. MinRows, CategoryRows,
 // RowShare, RowsMax and the bins go by rows, whatever they weigh.
+// Weights are from 1e-90 to 1e90; those of a row to validate on count in the
+// loss alone.
 func Fit(ctx context.Context, train, valid *features.Matrix, o Options, progress func(done, total int)) (*Result, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
