@@ -85,15 +85,15 @@ func meanGap(p, truth []float64) float64 {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p[a], p[b]) })
-	error := 0.0
+	off := 0.0
 	for b := range 10 {
 		gap := 0.0
 		for _, i := range order[b*len(p)/10 : (b+1)*len(p)/10] {
 			gap += p[i] - truth[i]
 		}
-		error += math.Abs(gap) / float64(len(p))
+		off += math.Abs(gap) / float64(len(p))
 	}
-	return error
+	return off
 }
 
 // distance is the mean of |p - truth| over the rows.
