@@ -467,7 +467,7 @@ func openPostgres(t *testing.T) inPostgres {
 		t.Fatal(err)
 	}
 	schema := fmt.Sprintf("convert_%d", os.Getpid())
-	for _, text := range []string{"CREATE SCHEMA " + schema, "SET search_path TO " + schema, "SET timezone TO 'America/Caracas'"} {
+	for _, text := range []string{"CREATE SCHEMA " + schema, "SET search_path TO " + schema, "SET timezone TO 'America/Caracas'", "SET jit = off"} {
 		if _, err := c.Exec(ctx, text); err != nil {
 			t.Fatal(err)
 		}
