@@ -179,8 +179,8 @@ func TestSQLRefused(t *testing.T) {
 
 // Models that were trained, of each kind, on a table of a simulated company.
 func TestSQLOfTrainedModels(t *testing.T) {
-	table := sample.Simulate(sample.Options{Accounts: 1500, Seed: 3}).Churn
-	rows := make([]int, 400)
+	table := sample.Simulate(sample.Options{Accounts: 500, Seed: 3}).Churn
+	rows := make([]int, 200)
 	for i := range rows {
 		rows[i] = i * (table.Rows() / len(rows))
 	}

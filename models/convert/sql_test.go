@@ -323,11 +323,11 @@ func everyModel(t *testing.T, db database, dialect string) {
 // manyTrees is an ensemble as large as any that is trained.
 func manyTrees(t *testing.T, db database, dialect string) {
 	r := rand.New(rand.NewPCG(9, 9))
-	in := sqlTable(r, 200, false)
+	in := sqlTable(r, 100, false)
 	s := sqlScorer(t, r, "tree", calibrations()[2], in)
 	e := s.Encoder()
 	b := tree.NewBuilder(s.Artifact().Model.(*tree.Ensemble).Levels(), 0.1)
-	for range 1000 {
+	for range 600 {
 		if err := b.Add(randomTree(r, e, 16)); err != nil {
 			t.Fatal(err)
 		}
@@ -346,7 +346,7 @@ func manyTrees(t *testing.T, db database, dialect string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("1000 trees of 16 leaves: %d bytes, %d rows in %v", len(text), len(rows), time.Since(start))
+	t.Logf("600 trees of 16 leaves: %d bytes, %d rows in %v", len(text), len(rows), time.Since(start))
 	compare(t, s, in, rows)
 }
 
