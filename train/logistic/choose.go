@@ -53,8 +53,8 @@ func ChoosePath(ctx context.Context, m *features.Matrix, folds []datasets.Fold, 
 					return chosen, nil, err
 				}
 				for i, x := range scores {
-					loss, _, _ := logLoss(test.Label[i], x)
-					losses[at] += weigh(test.Weight, i) * loss
+					part, rest, _, _ := logLoss(test.Label[i], x)
+					losses[at] += weigh(test.Weight, i) * (rest - math.Log(part))
 				}
 			}
 			if o.Progress != nil {

@@ -8,7 +8,9 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+	"gonum.org/v1/gonum/floats"
 
+	"propensity/datasets"
 	"propensity/features"
 )
 
@@ -20,8 +22,8 @@ type design struct {
 	columns    []designColumn
 	numbers    int // dense values of a row, the leading 1 included
 	indicators int
-	slots      int // codes of a row
-	holes      int // numbers of a row that may be missing
+	tables     int // codes of all columns of categories that have indicators
+	holes      int // numbers that may be missing
 	total      float64
 	idle       *sync.Pool // of *work
 }
@@ -42,10 +44,7 @@ func newDesign(ctx context.Context, m *features.Matrix, dropped bool) (*design, 
 	}
 	d := &design{rows: m, columns: make([]designColumn, len(m.Features)), total: float64(m.Rows())}
 	if m.Weight != nil {
-		d.total = 0
-		for _, w := range m.Weight {
-			d.total += w
-		}
+		d.total = floats.Sum(m.Weight)
 	}
 	err := parallel(len(m.Features), func(j int) error {
 		if err := ctx.Err(); err != nil {
@@ -75,7 +74,7 @@ const (
 // order of the columns. It keeps those that keep says, which is told the column, the
 // level and the place until now.
 func (d *design) place(keep func(j, level, place int) bool) {
-	d.numbers, d.indicators, d.slots, d.holes, d.idle = 1, 0, 0, 0, &sync.Pool{}
+	d.numbers, d.indicators, d.tables, d.holes, d.idle = 1, 0, 0, 0, &sync.Pool{}
 	for j := range d.columns {
 		c := &d.columns[j]
 		if c.number > 0 && keep(j, ofNumber, c.number) {
@@ -103,8 +102,9 @@ func (d *design) place(keep func(j, level, place int) bool) {
 		switch {
 		case d.indicators == before:
 		case c.levels != nil:
-			c.slot = d.slots
-			d.slots++
+			c.slot = d.tables
+			c.places = append(append(slices.Clone(c.levels), c.missing), -1)
+			d.tables += len(c.places)
 		default:
 			c.hole = d.holes
 			d.holes++
@@ -138,9 +138,14 @@ func (d *design) take(rows []int) *design {
 	out, m := *d, d.rows.Take(rows)
 	out.rows, out.idle, out.total = &m, &sync.Pool{}, float64(len(rows))
 	if m.Weight != nil {
-		out.total = 0
-		for _, w := range m.Weight {
-			out.total += w
+		out.total = floats.Sum(m.Weight)
+	}
+	out.columns = slices.Clone(d.columns)
+	for j := range out.columns {
+		c := &out.columns[j]
+		c.codes = datasets.Take(c.codes, rows)
+		if c.before != nil {
+			c.takeHoles(rows)
 		}
 	}
 	return &out

@@ -135,6 +135,9 @@ func (o Options) fit(ctx context.Context, m *features.Matrix, wide int) (*Result
 		return nil, err
 	}
 	if free {
+		if n := d.width(); n >= mostFree {
+			return nil, fmt.Errorf("%w to be sought without a penalty for as many as %d weights: set L2 above 0", ErrNoOptimum, n)
+		}
 		if err := d.separatedAlone(ctx); err != nil {
 			return nil, err
 		}
@@ -142,15 +145,13 @@ func (o Options) fit(ctx context.Context, m *features.Matrix, wide int) (*Result
 	s := &newton{design: d, weight: m.Weight, penalty: o.L2, tolerance: o.Tolerance, maxSteps: o.MaxSteps, dense: free || d.width() < wide}
 	weights := make([]float64, d.width())
 	weights[0] = math.Log(rate / (1 - rate))
-	if free {
-		if err := s.independent(ctx, weights); err != nil {
-			return nil, err
-		}
-	}
 	if err := s.warm(ctx, weights, rate); err != nil {
 		return nil, err
 	}
 	if weights, err = s.minimise(ctx, weights); err != nil {
+		if free && errors.Is(err, ErrNoOptimum) {
+			err = s.diagnose(ctx, err)
+		}
 		return nil, err
 	}
 	r := &Result{design: d, weights: weights, LogLikelihood: -s.loss, Rows: m.Rows(), Weight: d.total, Steps: s.steps}

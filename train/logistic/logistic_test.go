@@ -201,7 +201,7 @@ func TestDesignSums(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h, err := d.hessian(t.Context(), curvature)
+		h, err := d.hessian(t.Context(), curvature, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,7 +220,7 @@ func TestDesignSums(t *testing.T) {
 			in[k] = k == 0 || rng.IntN(2) == 0
 		}
 		sub, places := d.restrict(in)
-		h, err = sub.hessian(t.Context(), curvature)
+		h, err = sub.hessian(t.Context(), curvature, 1)
 		if err != nil {
 			t.Fatal(err)
 		}

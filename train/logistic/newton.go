@@ -105,7 +105,7 @@ func (s *newton) advice() string {
 func (s *newton) search(ctx context.Context, now *point, step []float64) (*point, error) {
 	const enough = 1e-4
 	slope := floats.Dot(now.gradient, step)
-	rounding := 1e-12 * math.Abs(now.value)
+	rounding := 1e-12*math.Abs(now.value) + 1e-15*s.total
 	for t := 1.0; t > 1e-12; t /= 2 {
 		next := make([]float64, len(step))
 		then, err := s.objective(ctx, floats.AddScaledTo(next, now.at, t, step))
@@ -123,18 +123,22 @@ func (s *newton) search(ctx context.Context, now *point, step []float64) (*point
 func (s *newton) objective(ctx context.Context, at []float64) (*point, error) {
 	label := s.rows.Label
 	loss, gradient, err := s.pass(ctx, at, func(first int, raw, slope []float64) float64 {
-		sum := 0.0
+		// The blocks are short enough for the product not to underflow.
+		sum, product := 0.0, 1.0
 		for r, x := range raw {
 			i := first + r
-			loss, down, curvature := logLoss(label[i], x)
-			if s.weight != nil {
+			part, rest, down, curvature := logLoss(label[i], x)
+			if s.weight == nil {
+				product *= part
+				sum += rest
+			} else {
 				w := s.weight[i]
-				loss, down, curvature = w*loss, w*down, w*curvature
+				sum += w * (rest - math.Log(part))
+				down, curvature = w*down, w*curvature
 			}
-			sum += loss
 			slope[r], s.curvature[i] = down, curvature
 		}
-		return sum
+		return sum - math.Log(product)
 	})
 	if err != nil {
 		return nil, err
@@ -149,18 +153,29 @@ func (s *newton) objective(ctx context.Context, at []float64) (*point, error) {
 
 // direction solves (Hessian + penalty) step = -gradient. Of many rows, the Hessian
 // of an earlier point serves while it makes each step far shorter than the one
-// before, whose length in its norm is given.
+// before, whose length in its norm is given; and far from the optimum one of a
+// part of the rows does.
 func (s *newton) direction(ctx context.Context, now *point, before float64) ([]float64, error) {
+	const far, part = 1, 8
 	if !s.dense {
 		return s.conjugate(ctx, now)
 	}
-	if s.factor != nil && s.rows.Rows() >= manyRows {
-		step := s.solve(now.gradient)
-		if step != nil && math.Sqrt(max(0, -floats.Dot(now.gradient, step))) < 0.15*before {
-			return step, nil
+	many, every := s.rows.Rows() >= manyRows, 1
+	if s.rows.Rows() >= part*manyRows {
+		every = part
+	}
+	if many && s.factor != nil {
+		if step := s.solve(now.gradient); step != nil {
+			length := math.Sqrt(max(0, -floats.Dot(now.gradient, step)))
+			if length < 0.15*before {
+				return step, nil
+			}
+			if length < far {
+				every = 1
+			}
 		}
 	}
-	if err := s.factorise(ctx); err != nil {
+	if err := s.factorise(ctx, every); err != nil {
 		return nil, err
 	}
 	step := s.solve(now.gradient)
@@ -184,16 +199,35 @@ func (s *newton) solve(gradient []float64) []float64 {
 	return step.RawVector().Data
 }
 
-// factorise decomposes the Hessian at the last point looked at.
-func (s *newton) factorise(ctx context.Context) error {
-	data, err := s.hessian(ctx, s.curvature)
+// factorise decomposes the Hessian at the last point looked at. With every above 1
+// it is estimated from a part of the rows, its diagonal from all: what is rare among
+// them would otherwise move too far.
+func (s *newton) factorise(ctx context.Context, every int) error {
+	data, err := s.hessian(ctx, s.curvature, every)
 	if err != nil {
 		return err
 	}
 	n := s.width()
 	h := mat.NewSymDense(n, data)
+	if every > 1 {
+		diagonal, err := s.diagonal(ctx, s.curvature)
+		if err != nil {
+			return err
+		}
+		scale := make([]float64, n)
+		for k, x := range diagonal {
+			if part := data[k*n+k]; part > 0 {
+				scale[k] = math.Sqrt(x / part)
+			}
+		}
+		for k := range n {
+			floats.Mul(data[k*n+k:(k+1)*n], scale[k:])
+			floats.Scale(scale[k], data[k*n+k:(k+1)*n])
+			data[k*n+k] = diagonal[k]
+		}
+	}
 	for k := 1; k < n; k++ {
-		h.SetSym(k, k, h.At(k, k)+s.penalty)
+		data[k*n+k] += s.penalty
 	}
 	s.factor = &mat.Cholesky{}
 	if !s.factor.Factorize(h) {

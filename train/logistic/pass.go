@@ -3,20 +3,20 @@ package logistic
 import (
 	"context"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/floats"
 )
 
-// block is the number of rows made at once: their numbers fit the second cache.
-const block = 256
+// block is the number of rows taken at once: their numbers fit the nearest caches.
+const block = 128
 
-// work is what one goroutine makes of a block of rows. Each list holds the
-// block's rows one after the other.
+// work is what one goroutine makes of a block of rows.
 type work struct {
-	numbers []float64 // list after list, the 1s first
-	codes   []int32   // list after list: the place of the indicator, the first after them for none
-	holes   [][]int32 // rows of the block where a number is missing
-	cells   []float64 // for columns that have to be made
+	lists [][]float64 // of each number, the values of the rows; the 1s first
+	made  []float64   // where lists that are not the columns themselves lie
+	holes [][]int32   // rows where a number is missing
+	cells []float64   // for columns that have to be made
 
 	raw, slope, scaled []float64
 	rows               []float64 // numbers times curvature, row after row
@@ -26,75 +26,59 @@ type work struct {
 
 func (d *design) newWork() *work {
 	w := &work{
-		numbers: make([]float64, d.numbers*block), codes: make([]int32, d.slots*block), holes: make([][]int32, d.holes),
+		lists: make([][]float64, d.numbers), made: make([]float64, d.numbers*block), holes: make([][]int32, d.holes),
 		cells: make([]float64, block), raw: make([]float64, block), slope: make([]float64, block), scaled: make([]float64, block),
 	}
 	for r := range block {
-		w.numbers[r] = 1
+		w.made[r] = 1
 	}
 	return w
 }
 
-// fill makes n rows from row first on.
+// fill takes n rows from row first on. Numbers are as they are in their column where
+// that is plain, a missing one at its fill; otherwise they are standardised.
 func (d *design) fill(w *work, first, n int) error {
+	w.lists[0] = w.made[:n]
 	for j := range d.columns {
 		c := &d.columns[j]
-		if c.number == 0 && c.slot < 0 && c.hole < 0 {
+		if c.levels != nil || (c.number == 0 && c.hole < 0) {
 			continue
 		}
-		xs, err := d.rows.Block(w.cells, j, first, first+n)
-		if err != nil {
-			return err
-		}
-		if c.slot >= 0 {
-			to := w.codes[c.slot*block:][:len(xs)]
-			none := int32(d.indicators)
-			missing := none
-			if c.missing >= 0 {
-				missing = c.missing
-			}
-			for r, x := range xs {
-				at := none
-				if x >= 0 {
-					if at = c.levels[int(x)]; at < 0 {
-						at = none
-					}
-				} else if x != x {
-					at = missing
-				}
-				to[r] = at
-			}
-			continue
-		}
+		holes := c.holes[c.before[first/block]:c.before[(first+n+block-1)/block]]
 		if c.hole >= 0 {
-			w.holes[c.hole] = w.holes[c.hole][:0]
+			w.holes[c.hole] = holes
 		}
-		var to []float64
-		if c.number > 0 {
-			to = w.numbers[c.number*block:][:len(xs)]
+		if c.number == 0 {
+			continue
+		}
+		to := w.made[c.number*block:][:n]
+		xs, err := d.rows.Block(w.cells, j, first, first+n)
+		switch {
+		case err != nil:
+			return err
+		case c.plain && len(holes) == 0 && d.rows.Columns != nil:
+			w.lists[c.number] = xs
+			continue
+		case c.plain:
+			copy(to, xs)
+			for _, r := range holes {
+				to[int(r)-first] = c.fill
+			}
+		case c.inverse > 0:
 			for r, x := range xs {
 				to[r] = (x - c.center) * c.inverse
 			}
-			if c.inverse == 0 {
-				for r, x := range xs {
-					to[r] = (x - c.center) / c.scale
-				}
+		default:
+			for r, x := range xs {
+				to[r] = (x - c.center) / c.scale
 			}
 		}
-		if c.mass == 0 {
-			continue
-		}
-		fill := (c.fill - c.center) / c.scale
-		for r, x := range xs {
-			if x != x {
-				if to != nil {
-					to[r] = fill
-				}
-				if c.hole >= 0 {
-					w.holes[c.hole] = append(w.holes[c.hole], int32(r))
-				}
+		if !c.plain {
+			for _, r := range holes {
+				to[int(r)-first] = (c.fill - c.center) / c.scale
 			}
 		}
+		w.lists[c.number] = to
 	}
 	return nil
 }
@@ -117,16 +101,18 @@ func (d *design) parts(cells int) int {
 	return max(1, min(d.rows.Rows()/leastRows, mostParts, mostCells/cells))
 }
 
-// blocks calls do with each block of each part, blocks of a part in their order.
-func (d *design) blocks(ctx context.Context, parts int, do func(w *work, part, first, n int)) error {
+// blocks calls do with each block of each part, blocks of a part in their order. Of
+// the blocks it takes the first of every so many.
+func (d *design) blocks(ctx context.Context, parts int, every int, do func(w *work, part, first, n int)) error {
 	rows := d.rows.Rows()
+	all := (rows + block - 1) / block
 	return parallel(parts, func(k int) error {
 		w, _ := d.idle.Get().(*work)
 		if w == nil {
 			w = d.newWork()
 		}
 		defer d.idle.Put(w)
-		for first, end := rows*k/parts, rows*(k+1)/parts; first < end; first += block {
+		for first, end := all*k/parts*block, min(rows, all*(k+1)/parts*block); first < end; first += every * block {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -140,125 +126,183 @@ func (d *design) blocks(ctx context.Context, parts int, do func(w *work, part, f
 	})
 }
 
-// multiply sets w.raw to the product of the block's rows and v, of which the part
-// of the indicators ends with a 0.
-func (d *design) multiply(w *work, n int, v []float64, holeAt []int) {
-	raw := w.raw[:n]
-	for r := range raw {
-		raw[r] = v[0]
-	}
-	for k := 1; k < d.numbers; k++ {
-		if v[k] != 0 {
-			floats.AddScaled(raw, v[k], w.numbers[k*block:][:n])
+// spread lays weights out as a pass takes them: numbers in the units of its lists,
+// then a table of each category by code, then those of missing numbers.
+func (d *design) spread(v []float64) []float64 {
+	out := make([]float64, d.numbers+d.tables+d.holes)
+	copy(out, v[:d.numbers])
+	for j := range d.columns {
+		c := &d.columns[j]
+		if c.number > 0 && c.plain {
+			out[c.number] *= c.inverse
+			out[0] -= out[c.number] * c.center
+		}
+		if c.slot >= 0 {
+			for code, at := range c.places {
+				if at >= 0 {
+					out[d.numbers+c.slot+code] = v[d.numbers+int(at)]
+				}
+			}
+		}
+		if c.hole >= 0 {
+			out[d.numbers+d.tables+c.hole] = v[d.numbers+int(c.missing)]
 		}
 	}
-	indicators := v[d.numbers:]
-	for s := range d.slots {
-		for r, at := range w.codes[s*block:][:n] {
-			raw[r] += indicators[at]
+	return out
+}
+
+// gather is what spread is not: sums as a pass makes them, by the places of weights.
+func (d *design) gather(sums []float64) []float64 {
+	out := make([]float64, d.width())
+	copy(out, sums[:d.numbers])
+	for j := range d.columns {
+		c := &d.columns[j]
+		if c.number > 0 && c.plain {
+			out[c.number] = (out[c.number] - c.center*sums[0]) * c.inverse
+		}
+		if c.slot >= 0 {
+			for code, at := range c.places {
+				if at >= 0 {
+					out[d.numbers+int(at)] = sums[d.numbers+c.slot+code]
+				}
+			}
+		}
+		if c.hole >= 0 {
+			out[d.numbers+int(c.missing)] = sums[d.numbers+d.tables+c.hole]
 		}
 	}
-	for s, rows := range w.holes {
-		x := indicators[holeAt[s]]
-		for _, r := range rows {
-			raw[r] += x
-		}
-	}
+	return out
 }
 
 // pass goes once over the rows. For each block of rows from row first on, at gets
 // their products with v, sets slope and returns the loss; pass adds up the loss and
 // the gradient, which is slope times row.
 func (d *design) pass(ctx context.Context, v []float64, at func(first int, raw, slope []float64) float64) (loss float64, gradient []float64, err error) {
-	width := d.width()
-	padded := append(append(make([]float64, 0, width+1), v...), 0)
-	parts, holeAt := d.parts(width+1), d.holeAt()
-	losses, gradients := make([]float64, parts), make([]float64, parts*(width+1))
-	err = d.blocks(ctx, parts, func(w *work, part, first, n int) {
-		d.multiply(w, n, padded, holeAt)
-		slope := w.slope[:n]
-		losses[part] += at(first, w.raw[:n], slope)
-		to := gradients[part*(width+1):][:width+1]
-		for k := range d.numbers {
-			to[k] += floats.Dot(slope, w.numbers[k*block:][:n])
+	weights := d.spread(v)
+	size, coded := len(weights), d.coded()
+	parts := d.parts(size)
+	losses, gradients := make([]float64, parts), make([]float64, parts*size)
+	err = d.blocks(ctx, parts, 1, func(w *work, part, first, n int) {
+		raw, slope, to := w.raw[:n], w.slope[:n], gradients[part*size:][:size]
+		for r := range raw {
+			raw[r] = weights[0]
 		}
-		indicators := to[d.numbers:]
-		for s := range d.slots {
-			for r, at := range w.codes[s*block:][:n] {
-				indicators[at] += slope[r]
+		for k := 1; k < d.numbers; k++ {
+			if weights[k] != 0 {
+				floats.AddScaled(raw, weights[k], w.lists[k])
+			}
+		}
+		for _, c := range coded {
+			table := weights[d.numbers+c.slot:][:len(c.places)]
+			for r, code := range c.codes[first:][:n] {
+				raw[r] += table[code]
 			}
 		}
 		for s, rows := range w.holes {
+			x := weights[d.numbers+d.tables+s]
 			for _, r := range rows {
-				indicators[holeAt[s]] += slope[r]
+				raw[int(r)-first] += x
 			}
 		}
+		losses[part] += at(first, raw, slope)
+		to[0] += floats.Sum(slope)
+		for k := 1; k < d.numbers; k++ {
+			to[k] += floats.Dot(slope, w.lists[k])
+		}
+		d.addIndicators(w, to, coded, slope, first)
 	})
 	if err != nil {
 		return 0, nil, err
 	}
-	gradient = make([]float64, width)
 	for k := range parts {
 		loss += losses[k]
-		floats.Add(gradient, gradients[k*(width+1):][:width])
+		if k > 0 {
+			floats.Add(gradients[:size], gradients[k*size:][:size])
+		}
 	}
-	return loss, gradient, nil
+	return loss, d.gather(gradients[:size]), nil
+}
+
+// coded are the columns with codes.
+func (d *design) coded() (out []*designColumn) {
+	for j := range d.columns {
+		if c := &d.columns[j]; c.slot >= 0 {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// addIndicators adds xs, one a row of a block, to the sums of the indicators.
+func (d *design) addIndicators(w *work, to []float64, coded []*designColumn, xs []float64, first int) {
+	for _, c := range coded {
+		table := to[d.numbers+c.slot:][:len(c.places)]
+		for r, code := range c.codes[first:][:len(xs)] {
+			table[code] += xs[r]
+		}
+	}
+	for s, rows := range w.holes {
+		sum := 0.0
+		for _, r := range rows {
+			sum += xs[int(r)-first]
+		}
+		to[d.numbers+d.tables+s] += sum
+	}
 }
 
 // diagonal adds up curvature times row squared.
 func (d *design) diagonal(ctx context.Context, curvature []float64) ([]float64, error) {
-	width := d.width()
-	parts, holeAt := d.parts(width+1), d.holeAt()
-	sums := make([]float64, parts*(width+1))
-	err := d.blocks(ctx, parts, func(w *work, part, first, n int) {
-		c, to := curvature[first:first+n], sums[part*(width+1):][:width+1]
-		for k := range d.numbers {
-			z := w.numbers[k*block:][:n]
+	q, size, coded := d.numbers, d.numbers+d.tables+d.holes, d.coded()
+	parts := d.parts(size + q)
+	sums := make([]float64, parts*(size+q)) // of curvature times row; of numbers squared
+	err := d.blocks(ctx, parts, 1, func(w *work, part, first, n int) {
+		c, to := curvature[first:first+n], sums[part*(size+q):][:size+q]
+		for k, z := range w.lists {
 			floats.MulTo(w.scaled[:n], c, z)
-			to[k] += floats.Dot(w.scaled[:n], z)
+			to[k] += floats.Sum(w.scaled[:n])
+			to[size+k] += floats.Dot(w.scaled[:n], z)
 		}
-		indicators := to[d.numbers:]
-		for s := range d.slots {
-			for r, at := range w.codes[s*block:][:n] {
-				indicators[at] += c[r]
-			}
-		}
-		for s, rows := range w.holes {
-			for _, r := range rows {
-				indicators[holeAt[s]] += c[r]
-			}
-		}
+		d.addIndicators(w, to, coded, c, first)
 	})
 	if err != nil {
 		return nil, err
 	}
-	out := make([]float64, width)
-	for k := range parts {
-		floats.Add(out, sums[k*(width+1):][:width])
+	for k := 1; k < parts; k++ {
+		floats.Add(sums[:size+q], sums[k*(size+q):][:size+q])
+	}
+	out, squares := d.gather(sums[:size]), sums[size:]
+	copy(out, squares[:q])
+	for j := range d.columns {
+		if c := &d.columns[j]; c.number > 0 && c.plain {
+			k := c.number
+			out[k] = (squares[k] - 2*c.center*sums[k] + c.center*c.center*sums[0]) * c.inverse * c.inverse
+		}
 	}
 	return out, nil
 }
 
 // hessian adds up curvature times row times its transpose, by rows; only the
 // upper triangle is set. One-hot rows are never multiplied out: two indicators meet in
-// a table of counts weighted by curvature, an indicator and the numbers in a sum of rows.
-func (d *design) hessian(ctx context.Context, curvature []float64) ([]float64, error) {
+// a table of counts weighted by curvature, an indicator and the numbers in a sum of rows. With every
+// above 1 it takes so small a part of the rows.
+func (d *design) hessian(ctx context.Context, curvature []float64, every int) ([]float64, error) {
 	q, p, width := d.numbers, d.indicators, d.width()
-	parts, holeAt := d.parts(width*width), d.holeAt()
+	parts, holeAt, coded := d.parts(width*width), d.holeAt(), d.coded()
+	wide := len(coded) + d.holes
 	sums := make([]float64, parts*(q*q+p*q+p*p))
-	err := d.blocks(ctx, parts, func(w *work, part, first, n int) {
+	err := d.blocks(ctx, parts, every, func(w *work, part, first, n int) {
 		c := curvature[first : first+n]
 		numbers := sums[part*(q*q+p*q+p*p):][:q*q+p*q+p*p]
 		mixed, pairs := numbers[q*q:], numbers[q*q+p*q:]
 		if w.rows == nil {
-			w.rows, w.on, w.count = make([]float64, q*block), make([]int32, (d.slots+d.holes)*block), make([]int, block)
+			w.rows, w.on, w.count = make([]float64, q*block), make([]int32, wide*block), make([]int, block)
 		}
 		scaled := w.scaled[:n]
 		for i := range q {
-			floats.MulTo(scaled, c, w.numbers[i*block:][:n])
+			floats.MulTo(scaled, w.lists[i], c)
 			to := numbers[i*q:][:q]
 			for j := i; j < q; j++ {
-				to[j] += floats.Dot(scaled, w.numbers[j*block:][:n])
+				to[j] += floats.Dot(scaled, w.lists[j])
 			}
 			if p > 0 {
 				for r, x := range scaled {
@@ -269,9 +313,9 @@ func (d *design) hessian(ctx context.Context, curvature []float64) ([]float64, e
 		if p == 0 {
 			return
 		}
-		d.list(w, n, holeAt)
+		d.list(w, first, n, wide, holeAt)
 		for r := range n {
-			on := w.on[r*(d.slots+d.holes):][:w.count[r]]
+			on := w.on[r*wide:][:w.count[r]]
 			row := w.rows[r*q:][:q]
 			for a, k := range on {
 				floats.Add(mixed[int(k)*q:][:q], row)
@@ -299,41 +343,65 @@ func (d *design) hessian(ctx context.Context, curvature []float64) ([]float64, e
 	for k := range p {
 		copy(h[(q+k)*width+q+k:(q+k+1)*width], sums[q*q+p*q+k*p+k:][:p-k])
 	}
+	d.standardise(h)
 	return h, nil
+}
+
+// standardise makes sums of products of columns as they are, by rows, those of
+// the standardised columns.
+func (d *design) standardise(h []float64) {
+	n := d.width()
+	center, inverse := make([]float64, n), make([]float64, n)
+	for k := range inverse {
+		inverse[k] = 1
+	}
+	for j := range d.columns {
+		if c := &d.columns[j]; c.number > 0 && c.plain {
+			center[c.number], inverse[c.number] = c.center, c.inverse
+		}
+	}
+	first := slices.Clone(h[:n])
+	for i := range n {
+		for j := i; j < n; j++ {
+			h[i*n+j] = (h[i*n+j] - center[i]*first[j] - center[j]*first[i] + center[i]*center[j]*first[0]) * inverse[i] * inverse[j]
+		}
+	}
 }
 
 // list makes the indicators of each row of the block. Their places rise with the
 // columns, whose codes and holes are taken in turn.
-func (d *design) list(w *work, n int, holeAt []int) {
-	wide := d.slots + d.holes
+func (d *design) list(w *work, first, n, wide int, holeAt []int) {
 	clear(w.count[:n])
 	for j := range d.columns {
 		switch c := &d.columns[j]; {
 		case c.slot >= 0:
-			for r, at := range w.codes[c.slot*block:][:n] {
-				if int(at) < d.indicators {
+			for r, code := range c.codes[first:][:n] {
+				if at := c.places[code]; at >= 0 {
 					w.on[r*wide+w.count[r]] = at
 					w.count[r]++
 				}
 			}
 		case c.hole >= 0:
 			for _, r := range w.holes[c.hole] {
-				w.on[int(r)*wide+w.count[r]] = int32(holeAt[c.hole])
+				r := int(r) - first
+				w.on[r*wide+w.count[r]] = int32(holeAt[c.hole])
 				w.count[r]++
 			}
 		}
 	}
 }
 
-// logLoss is the loss of a row and its slope and curvature by the log-odds raw.
-func logLoss(label, raw float64) (loss, slope, curvature float64) {
+// logLoss is the loss of a row and its slope and curvature by the log-odds raw. The
+// loss is -log(part) + rest: the parts of several rows may be multiplied, as each is
+// between a half and 1.
+func logLoss(label, raw float64) (part, rest, slope, curvature float64) {
 	sign := 2*label - 1
 	margin := sign * raw
 	e := math.Exp(-math.Abs(margin)) // in (0, 1]: nothing overflows or cancels
 	u := 1 / (1 + e)
-	loss, slope = math.Log1p(e), e*u
+	slope = e * u
 	if margin < 0 {
-		loss, slope = loss-margin, u
+		rest, slope = -margin, u
 	}
-	return loss, -sign * slope, e * u * u
+	return u, rest, -sign * slope, e * u * u
 }

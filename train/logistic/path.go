@@ -30,7 +30,7 @@ type PathOptions struct {
 	Count   int     // 0: 100
 	Ratio   float64 // 0: 0.0001, or 0.01 with fewer rows than weights
 	// Tolerance is the error left in a weight, relative to the largest if that is
-	// above 1; 0 stands for 1e-7.
+	// above 1; 0 stands for 1e-6.
 	Tolerance float64
 }
 
@@ -60,7 +60,7 @@ func (o PathOptions) settled(rows, weights int) (PathOptions, error) {
 		}
 	}
 	if o.Tolerance == 0 {
-		o.Tolerance = 1e-7
+		o.Tolerance = 1e-6
 	}
 	if !(o.Alpha >= 0 && o.Alpha <= 1) || o.Count < 1 || !(o.Ratio > 0 && o.Ratio < 1) || !(o.Tolerance > 0) {
 		return o, fmt.Errorf("elastic net: Alpha %v, Count %d, Ratio %v, Tolerance %v: want 0 to 1, 1 or more, above 0 and below 1, above 0", o.Alpha, o.Count, o.Ratio, o.Tolerance)
@@ -252,7 +252,7 @@ func (p *descent) refresh(ctx context.Context) error {
 	if n := len(places); n > mostWeights {
 		return fmt.Errorf("%d weights take part, which is too many", n)
 	}
-	h, err := sub.hessian(ctx, p.curvature)
+	h, err := sub.hessian(ctx, p.curvature, 1)
 	if err != nil {
 		return err
 	}
@@ -315,7 +315,7 @@ func (p *descent) walk(ctx context.Context, lambda float64, step []float64) erro
 	from, charge := p.now, p.charge(lambda, p.now.at)
 	full := floats.AddTo(make([]float64, len(step)), from.at, step)
 	slope := floats.Dot(from.gradient, step) + p.charge(lambda, full) - charge
-	rounding := 1e-13 * (from.value + charge)
+	rounding := 1e-13*(from.value+charge) + 1e-15
 	for t := 1.0; t > 1e-12; t /= 2 {
 		next := full
 		if t < 1 {

@@ -15,7 +15,7 @@ import (
 // small part of a standard error.
 func (s *newton) resample(ctx context.Context, r *Result, o Options) error {
 	if s.factor != nil {
-		if err := s.factorise(ctx); err != nil {
+		if err := s.factorise(ctx, 1); err != nil {
 			return err
 		}
 	}

@@ -139,10 +139,18 @@ type units struct{ weights, errors []float64 }
 // standardErrors are the roots of the diagonal of the inverse Hessian at the optimum
 // (McCullagh and Nelder, Generalized Linear Models, 2nd ed., 4.4).
 func (s *newton) standardErrors(ctx context.Context, r *Result) error {
-	if err := s.factorise(ctx); err != nil {
+	n := s.width()
+	h, err := s.hessian(ctx, s.curvature, 1)
+	if err != nil {
 		return err
 	}
-	n := s.width()
+	if err := s.dependent(h); err != nil {
+		return err
+	}
+	s.factor = &mat.Cholesky{}
+	if !s.factor.Factorize(mat.NewSymDense(n, h)) {
+		return s.singular()
+	}
 	var inverse mat.SymDense
 	if err := s.factor.InverseTo(&inverse); err != nil {
 		return s.singular()
@@ -207,7 +215,7 @@ func (d *design) model(ctx context.Context, weights []float64) (*models.Linear, 
 		filled := t.At(c.fill)
 		t.Missing = filled + hole
 		if most := 5e3; math.Abs(t.Weight)*max(-c.low, c.high) > most { // At may cut values off
-			return d.spread(ctx, j, t)
+			return d.measure(ctx, j, t)
 		}
 		// The filled column, standardised, has mean 0 and variance 1.
 		t.Mean = share * hole
@@ -220,8 +228,8 @@ func (d *design) model(ctx context.Context, weights []float64) (*models.Linear, 
 	return m, nil
 }
 
-// spread measures what a term contributes row by row.
-func (d *design) spread(ctx context.Context, j int, t *models.Term) error {
+// measure is what a term contributes row by row.
+func (d *design) measure(ctx context.Context, j int, t *models.Term) error {
 	xs, err := d.rows.Column(nil, j)
 	if err != nil {
 		return err

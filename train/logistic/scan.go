@@ -13,18 +13,27 @@ import (
 type designColumn struct {
 	center, scale, fill float64 // of a number; fill replaces a missing value
 	inverse             float64 // 1 / scale, 0 where that overflows
+	plain               bool    // sums may be standardised instead of the values: little cancels
 	low, high           float64 // of a number, in standard deviations from the center
 	number              int     // place of a number among the dense values, 0: it is constant
-	slot                int     // place in a row's list of codes, -1: it has none
+	slot                int     // where its table begins among those of all categories, -1: it has none
 	hole                int     // place in a row's list of missing numbers, -1: it has none
 	levels              []int32 // indicator of each code, -1: none
 	missing             int32   // indicator of a missing value, -1: none
 	reference           int     // the level that others are compared with, -1: none
 
+	holes  []int32   // rows where a number is missing
+	before []int     // how many of them are before each block, and in all
+	codes  []int32   // of a category, by row; after its levels come missing and unseen
+	places []int32   // indicator of each of these codes, -1: none
 	mass   float64   // weight of the rows with a missing value
 	masses []float64 // weight of the rows of each level
 	unseen bool      // some rows are of no level
 }
+
+// nearZero is how many standard deviations 0 may be off the mean for sums to be
+// standardised: of their 16 digits three may be lost.
+const nearZero = 30
 
 // wanted says that an indicator is to be given a place.
 const wanted = 0
@@ -45,7 +54,7 @@ func weigh(weight []float64, i int) float64 {
 }
 
 func categoryColumn(f features.Feature, xs, weight []float64) (designColumn, error) {
-	c := designColumn{slot: -1, hole: -1, missing: -1, reference: -1, levels: make([]int32, f.Levels), masses: make([]float64, f.Levels)}
+	c := designColumn{slot: -1, hole: -1, missing: -1, reference: -1, levels: make([]int32, f.Levels), masses: make([]float64, f.Levels), codes: make([]int32, len(xs))}
 	counts := make([]int, f.Levels)
 	missing, unseen := 0, 0
 	for i, x := range xs {
@@ -53,11 +62,14 @@ func categoryColumn(f features.Feature, xs, weight []float64) (designColumn, err
 		case x >= 0 && x < float64(f.Levels) && x == math.Trunc(x):
 			counts[int(x)]++
 			c.masses[int(x)] += weigh(weight, i)
+			c.codes[i] = int32(x)
 		case math.IsNaN(x):
 			missing++
 			c.mass += weigh(weight, i)
+			c.codes[i] = int32(f.Levels)
 		case x == -1:
 			unseen++
+			c.codes[i] = int32(f.Levels + 1)
 		default:
 			return c, fmt.Errorf("feature %q, row %d: code %v, want -1 to %d", f.Name, i, x, f.Levels-1)
 		}
@@ -82,13 +94,18 @@ func categoryColumn(f features.Feature, xs, weight []float64) (designColumn, err
 func numberColumn(f features.Feature, xs, weight []float64) (designColumn, error) {
 	c := designColumn{scale: 1, inverse: 1, slot: -1, hole: -1, missing: -1, reference: -1}
 	known, total := 0, 0.0
+	c.before = make([]int, 0, (len(xs)+block-1)/block+1)
 	low, high := math.Inf(1), math.Inf(-1)
 	for i, x := range xs {
+		if i%block == 0 {
+			c.before = append(c.before, len(c.holes))
+		}
 		w := weigh(weight, i)
 		total += w
 		switch {
 		case math.IsNaN(x):
 			c.mass += w
+			c.holes = append(c.holes, int32(i))
 			continue
 		case math.IsInf(x, 0):
 			return c, fmt.Errorf("feature %q, row %d: %v is not finite", f.Name, i, x)
@@ -100,6 +117,7 @@ func numberColumn(f features.Feature, xs, weight []float64) (designColumn, error
 		}
 		known++
 	}
+	c.before = append(c.before, len(c.holes))
 	if known == 0 {
 		return c, nil
 	}
@@ -121,20 +139,18 @@ func numberColumn(f features.Feature, xs, weight []float64) (designColumn, error
 		c.center = c.fill
 		return c, nil
 	}
-	mean, variance := 0.0, 0.0
+	// Median and mean are within a standard deviation of each other (Hotelling and
+	// Solomons 1932), so the difference of squares loses at most a bit.
+	mean, squares := 0.0, 0.0
 	for i, x := range xs {
 		if x == x {
-			mean += weigh(weight, i) * ((x - c.fill) / unit)
+			u := (x - c.fill) / unit
+			mean += weigh(weight, i) * u
+			squares += weigh(weight, i) * u * u
 		}
 	}
 	mean /= total
-	for i, x := range xs {
-		if x == x {
-			u := (x-c.fill)/unit - mean
-			variance += weigh(weight, i) * (u * u)
-		}
-	}
-	variance = (variance + c.mass*mean*mean) / total
+	variance := max(0, squares/total-mean*mean)
 	c.center = c.fill + mean*unit
 	if scale := unit * math.Sqrt(variance); scale > 0 {
 		c.scale, c.number = scale, 1
@@ -142,19 +158,42 @@ func numberColumn(f features.Feature, xs, weight []float64) (designColumn, error
 			c.inverse = 0
 		}
 		c.low, c.high = (low-c.center)/scale, (high-c.center)/scale
+		c.plain = scale > 1e-100 && scale < 1e100 && math.Abs(c.center) < nearZero*scale
 	}
 	return c, nil
 }
 
+// takeHoles keeps those of the given rows, which rise.
+func (c *designColumn) takeHoles(rows []int) {
+	old := c.holes
+	c.holes, c.before = nil, nil
+	for i, row := range rows {
+		if i%block == 0 {
+			c.before = append(c.before, len(c.holes))
+		}
+		for len(old) > 0 && int(old[0]) < row {
+			old = old[1:]
+		}
+		if len(old) > 0 && int(old[0]) == row {
+			c.holes = append(c.holes, int32(i))
+		}
+	}
+	c.before = append(c.before, len(c.holes))
+}
+
 // median is that of the known values of xs, of which there is at least one: the
-// mean of the two in the middle. Only the values between two quantiles of a sample
-// that surely surround it are sorted (Floyd and Rivest 1975, "Expected time bounds
-// for selection").
+// mean of the two in the middle.
 func median(xs []float64, known int) float64 {
+	low, high := middle(xs, known, (known-1)/2, known/2)
+	return low/2 + high/2
+}
+
+// middle gives the values of two neighbouring ranks among the known values of xs. Of
+// many it keeps those between two quantiles of a sample that nearly always surround
+// the ranks (Floyd and Rivest 1975, "Expected time bounds for selection").
+func middle(xs []float64, known, first, last int) (low, high float64) {
 	const sampled = 1024
-	first, last := (known-1)/2, known/2
-	from, to := math.Inf(-1), math.Inf(1)
-	if known > 8*sampled {
+	if known > 4*sampled {
 		sample := make([]float64, 0, sampled)
 		for k := range sampled {
 			if x := xs[len(xs)*k/sampled]; x == x {
@@ -162,47 +201,41 @@ func median(xs []float64, known int) float64 {
 			}
 		}
 		slices.Sort(sample)
-		if n := len(sample); n > sampled/8 {
-			from, to = sample[n/2-n/16], sample[n/2+n/16]
-		}
-	}
-	below, at := 0, 0 // values below from, and equal to it
-	var between []float64
-	for _, x := range xs {
-		switch {
-		case x < from:
-			below++
-		case x == from:
-			at++
-		case x < to:
-			between = append(between, x)
-		}
-	}
-	slices.Sort(between)
-	inside := func(rank int) (float64, bool) {
-		switch rank -= below; {
-		case rank < 0:
-			return 0, false
-		case rank < at:
-			return from, true
-		case rank-at < len(between):
-			return between[rank-at], true
-		}
-		return 0, false
-	}
-	low, ok := inside(first)
-	high, also := inside(last)
-	if !ok || !also { // the sample did not surround it
-		all := make([]float64, 0, known)
-		for _, x := range xs {
-			if x == x {
-				all = append(all, x)
+		if n := len(sample); n > 0 {
+			at := n * first / known
+			from, to := sample[max(0, at-n/16)], sample[min(n-1, at+n/16)]
+			below, equal := 0, 0 // to from
+			between := make([]float64, 0, known/6)
+			for _, x := range xs {
+				switch {
+				case x < from:
+					below++
+				case x == from:
+					equal++
+				case x < to:
+					between = append(between, x)
+				}
+			}
+			rank := first - below
+			switch next := last - below - equal; {
+			case rank < 0 || next >= len(between): // the sample misled
+			case next < 0:
+				return from, from
+			case rank < equal:
+				return from, slices.Min(between)
+			default:
+				return middle(between, len(between), rank-equal, next)
 			}
 		}
-		slices.Sort(all)
-		low, high = all[first], all[last]
 	}
-	return low/2 + high/2
+	all := make([]float64, 0, known)
+	for _, x := range xs {
+		if x == x {
+			all = append(all, x)
+		}
+	}
+	slices.Sort(all)
+	return all[first], all[last]
 }
 
 // weightedMedian is the median if every row stood there as often as it weighs.

@@ -2,6 +2,7 @@ package logistic
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -130,23 +131,32 @@ func (s *newton) separated(ctx context.Context, step []float64) error {
 	return e
 }
 
-// independent finds a weight that follows from those before it, by Cholesky
-// decomposition of the matrix of products scaled to a diagonal of 1: what is left
-// of the weight's own place is the share that the others do not explain.
-func (s *newton) independent(ctx context.Context, at []float64) error {
-	const rounding = 1e-12
-	n := s.width()
-	if n >= mostFree {
-		return fmt.Errorf("%w to be sought without a penalty for as many as %d weights: set L2 above 0", ErrNoOptimum, n)
+// diagnose says why there is no optimum, if columns follow from each other; err is
+// what is known of it otherwise.
+func (s *newton) diagnose(ctx context.Context, err error) error {
+	if named := (*NoOptimumError)(nil); errors.As(err, &named) {
+		return err
 	}
 	even := make([]float64, s.rows.Rows())
 	for i := range even {
 		even[i] = weigh(s.weight, i)
 	}
-	h, err := s.hessian(ctx, even)
-	if err != nil {
-		return err
+	h, failed := s.hessian(ctx, even, 1)
+	if failed != nil {
+		return failed
 	}
+	if named := s.dependent(h); named != nil {
+		return named
+	}
+	return err
+}
+
+// dependent finds a weight that follows from those before it, by Cholesky
+// decomposition of the Hessian scaled to a diagonal of 1: what is left of the
+// weight's own place is the share that the others do not explain.
+func (s *newton) dependent(h []float64) error {
+	const rounding = 1e-12
+	n := s.width()
 	scale := make([]float64, n)
 	for k := range n {
 		scale[k] = 1 / math.Sqrt(h[k*n+k])
@@ -178,5 +188,5 @@ func (s *newton) independent(ctx context.Context, at []float64) error {
 		}
 		return e
 	}
-	return ctx.Err()
+	return nil
 }
