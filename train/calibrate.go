@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strconv"
 
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/mat"
+
 	"propensity/datasets"
 	"propensity/models"
 	"propensity/models/evaluate"
@@ -26,8 +29,8 @@ const (
 // Each candidate is fitted on four fifths of the accounts and judged by Brier on
 // the fifth that is left, in turn. Platt is kept if its Brier is lower than that
 // of none by a paired 95 % interval, clustered by account, that excludes zero;
-// isotonic, tried from 1,000 rows and 200 of either label on, if it likewise
-// beats the one kept so far. What is kept is then fitted on all rows. With too
+// beta, and then isotonic, tried from 1,000 rows and 200 of either label on, if it
+// likewise beats the one kept so far. What is kept is then fitted on all rows. With too
 // few accounts to judge, none is kept. A candidate that cannot be fitted, such
 // as Platt's where the slope is not above 0, is not in the choice's Brier.
 //
@@ -51,7 +54,7 @@ func fitCalibration(raw, y []float64, group []int, seed uint64) (models.Calibrat
 	} else if err != nil {
 		return fail(err)
 	}
-	candidates := []calibrator{fitPlatt}
+	candidates := []calibrator{fitPlatt, fitBeta}
 	if len(y) >= minIsotonicRows && min(positives, len(y)-positives) >= minIsotonicLabel {
 		candidates = append(candidates, fitIsotonic)
 	}
@@ -134,9 +137,8 @@ func probabilities(c *models.Calibration, raw []float64) []float64 {
 }
 
 // fitPlatt fits log-odds slope x raw + intercept by maximum likelihood (Platt
-// 1999) against targets drawn in from 0 and 1, which keep the optimum finite, by
-// Newton's method with step halving (Lin, Lin and Weng 2007). It is not ok where
-// raw does not vary and where the slope is not above 0.
+// 1999) against targets drawn in from 0 and 1, which keep the optimum finite. It
+// is not ok where raw does not vary and where the slope is not above 0.
 func fitPlatt(raw, y []float64) (models.Calibration, bool) {
 	n := float64(len(y))
 	centre, spread, positives := 0.0, 0.0, 0.0
@@ -151,72 +153,122 @@ func fitPlatt(raw, y []float64) (models.Calibration, bool) {
 	if !(spread > 0) || math.IsInf(spread, 0) {
 		return models.Calibration{}, false
 	}
-	u, target := make([]float64, len(raw)), make([]float64, len(raw))
+	u := make([]float64, len(raw))
 	for i, x := range raw {
 		u[i] = (x - centre) / spread
+	}
+	w, ok := newtonLogistic([][]float64{u}, drawnIn(y, positives))
+	if !ok {
+		return models.Calibration{}, false
+	}
+	c := models.Calibration{
+		Kind:      models.CalibrationPlatt,
+		Slope:     w[1] / spread,
+		Intercept: w[0] - w[1]/spread*centre,
+	}
+	return c, c.Check() == nil
+}
+
+// drawnIn are Platt's targets.
+func drawnIn(y []float64, positives float64) []float64 {
+	n := float64(len(y))
+	target := make([]float64, len(y))
+	for i := range y {
 		target[i] = 1 / (n - positives + 2)
 		if y[i] == 1 {
 			target[i] = (positives + 1) / (positives + 2)
 		}
 	}
-	slope, intercept, ok := newtonPlatt(u, target)
-	c := models.Calibration{
-		Kind:      models.CalibrationPlatt,
-		Slope:     slope / spread,
-		Intercept: intercept - slope/spread*centre,
-	}
-	return c, ok && c.Check() == nil
+	return target
 }
 
-// newtonPlatt minimises the log loss of slope u + intercept against targets
-// strictly between 0 and 1, for u of mean 0 and variance 1.
-func newtonPlatt(u, target []float64) (slope, intercept float64, ok bool) {
-	sum := 0.0
-	for _, t := range target {
-		sum += t
+// fitBeta fits the logistic regression of the targets of Platt on ln s and -ln(1-s),
+// s the uncalibrated probability (Kull, Silva Filho and Flach 2017, section 4). It
+// is not ok where a weight is not above 0: the map would not rise.
+func fitBeta(raw, y []float64) (models.Calibration, bool) {
+	columns := [][]float64{make([]float64, len(raw)), make([]float64, len(raw))}
+	positives := 0.0
+	for i, x := range raw {
+		near := math.Log1p(math.Exp(-math.Abs(x)))
+		columns[0][i], columns[1][i] = -(max(-x, 0) + near), max(x, 0)+near
+		positives += y[i]
 	}
-	n := float64(len(u))
-	slope, intercept = 0, math.Log(sum/(n-sum))
-	loss := plattLoss(u, target, slope, intercept)
+	w, ok := newtonLogistic(columns, drawnIn(y, positives))
+	if !ok {
+		return models.Calibration{}, false
+	}
+	c := models.Calibration{Kind: models.CalibrationBeta, Intercept: w[0], Below: w[1], Above: w[2]}
+	return c, c.Check() == nil
+}
+
+// newtonLogistic minimises the mean log loss of w[0] + sum of w[k+1] columns[k]
+// against targets strictly between 0 and 1, by Newton's method with step halving
+// (Lin, Lin and Weng 2007, for one column).
+func newtonLogistic(columns [][]float64, target []float64) (w []float64, ok bool) {
+	k := len(columns) + 1
+	w = make([]float64, k)
+	w[0] = logOdds(mean(target))
+	loss := logisticLoss(columns, target, w)
+	gradient, step, next := mat.NewVecDense(k, nil), mat.NewVecDense(k, nil), make([]float64, k)
+	g, h, z := gradient.RawVector().Data, make([]float64, k*k), make([]float64, k)
+	z[0] = 1
+	n := float64(len(target))
 	for range 100 {
-		var gs, gi, hss, hsi, hii float64 // gradient and Hessian, divided by n
-		for i, x := range u {
-			p := 1 / (1 + math.Exp(-(slope*x + intercept)))
-			d, w := (p-target[i])/n, p*(1-p)/n
-			gs, gi = gs+d*x, gi+d
-			hss, hsi, hii = hss+w*x*x, hsi+w*x, hii+w
+		clear(g)
+		clear(h)
+		for i, t := range target {
+			for c, column := range columns {
+				z[c+1] = column[i]
+			}
+			p := 1 / (1 + math.Exp(-floats.Dot(w, z)))
+			d, v := (p-t)/n, p*(1-p)/n
+			for a, x := range z {
+				g[a] += d * x
+				for b := a; b < k; b++ {
+					h[a*k+b] += v * x * z[b]
+				}
+			}
 		}
-		if math.Hypot(gs, gi) < 1e-12 {
-			return slope, intercept, true
+		size := mat.Norm(gradient, 2)
+		if size < 1e-12 {
+			return w, true
 		}
-		// Where all p saturate the Hessian vanishes; the little ridge keeps it regular.
-		hss, hii = hss+1e-12, hii+1e-12
-		det := hss*hii - hsi*hsi
-		ds, di := -(hii*gs-hsi*gi)/det, -(hss*gi-hsi*gs)/det
-		step := 1.0
-		for {
-			s, b := slope+step*ds, intercept+step*di
-			if l := plattLoss(u, target, s, b); l < loss+1e-4*step*(gs*ds+gi*di) {
-				slope, intercept, loss = s, b, l
+		for a := range k { // where all p saturate the Hessian vanishes; the little ridge keeps it regular
+			h[a*k+a] += 1e-12
+		}
+		hessian := mat.NewSymDense(k, h)
+		var c mat.Cholesky
+		if !c.Factorize(hessian) || c.SolveVecTo(step, gradient) != nil {
+			return w, false
+		}
+		for t := 1.0; ; {
+			floats.AddScaledTo(next, w, -t, step.RawVector().Data)
+			if l := logisticLoss(columns, target, next); l < loss-1e-4*t*mat.Dot(gradient, step) {
+				w, next, loss = next, w, l
 				break
 			}
 			// Close to the optimum the loss no longer resolves the gain of a step.
-			if step /= 2; step < 1e-10 {
-				return slope, intercept, math.Hypot(gs, gi) < 1e-6
+			if t /= 2; t < 1e-10 {
+				return w, size < 1e-6
 			}
 		}
 	}
-	return slope, intercept, false
+	return w, false
 }
 
-func plattLoss(u, target []float64, slope, intercept float64) float64 {
+func logisticLoss(columns [][]float64, target, w []float64) float64 {
 	sum := 0.0
-	for i, x := range u {
-		z := slope*x + intercept
-		sum += max(z, 0) + math.Log1p(math.Exp(-math.Abs(z))) - target[i]*z
+	for i, t := range target {
+		z := w[0]
+		for c, column := range columns {
+			z += w[c+1] * column[i]
+		}
+		sum += max(z, 0) + math.Log1p(math.Exp(-math.Abs(z))) - t*z
 	}
-	return sum / float64(len(u))
+	return sum / float64(len(target))
 }
+
+func logOdds(p float64) float64 { return math.Log(p / (1 - p)) }
 
 // pooled is a run of rows, in the order of raw, that share one rate.
 type pooled struct {

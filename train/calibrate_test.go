@@ -31,6 +31,9 @@ func calibrationRows(n int, seed uint64, truth func(raw float64) float64) (raw, 
 
 func TestCalibrationChoice(t *testing.T) {
 	stretched := func(x float64) float64 { return 2*x + 1 }
+	skewed := func(x float64) float64 {
+		return logOdds((&models.Calibration{Kind: models.CalibrationBeta, Below: 0.25, Above: 2.5}).Probability(x))
+	}
 	bent := func(x float64) float64 { return 6*math.Tanh(3*(x+0.5)) - 3 }
 	for _, c := range []struct {
 		name  string
@@ -39,9 +42,10 @@ func TestCalibrationChoice(t *testing.T) {
 		kind  string
 		tried int
 	}{
-		{"raw is right", 4000, func(x float64) float64 { return x }, models.CalibrationNone, 3},
-		{"stretched and moved", 4000, stretched, models.CalibrationPlatt, 3},
-		{"few rows", 300, stretched, models.CalibrationPlatt, 2},
+		{"raw is right", 4000, func(x float64) float64 { return x }, models.CalibrationNone, 4},
+		{"stretched and moved", 4000, stretched, models.CalibrationPlatt, 4},
+		{"few rows", 300, stretched, models.CalibrationPlatt, 3},
+		{"skewed", 4000, skewed, models.CalibrationBeta, 4},
 		{"bent", 4000, bent, models.CalibrationIsotonic, 3},
 		{"raw is reversed", 4000, func(x float64) float64 { return -x }, models.CalibrationIsotonic, 2},
 	} {
@@ -251,6 +255,33 @@ func TestPlattOptimum(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Likewise for beta: the residuals are at right angles to its two columns and add
+// up to nothing.
+func TestBetaOptimum(t *testing.T) {
+	raw, y, _ := calibrationRows(3000, 5, func(x float64) float64 { return max(0.4*x, 2*x) })
+	c, ok := fitBeta(raw, y)
+	if !ok {
+		t.Fatal("not fitted")
+	}
+	positives := 0.0
+	for _, v := range y {
+		positives += v
+	}
+	var sum, below, above float64
+	for i, x := range raw {
+		target := 1 / (float64(len(y)) - positives + 2)
+		if y[i] == 1 {
+			target = (positives + 1) / (positives + 2)
+		}
+		d := c.Probability(x) - target
+		s := 1 / (1 + math.Exp(-x))
+		sum, below, above = sum+d, below+d*math.Log(s), above+d*math.Log(1-s)
+	}
+	if worst := max(math.Abs(sum), math.Abs(below), math.Abs(above)); worst > 1e-7*float64(len(y)) {
+		t.Errorf("gradient %v, %v, %v at %+v", sum, below, above, c)
+	}
 }
 
 func TestIsotonicIsSound(t *testing.T) {

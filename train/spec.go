@@ -36,8 +36,15 @@ type Spec struct {
 	Positive string `yaml:"positive,omitempty"`
 	// Value is a number column with the money at stake. It stays a feature.
 	Value string `yaml:"value,omitempty"`
+	// Weight is a number column, above 0: how much a row teaches. It is no feature.
+	// Calibration and every figure count each row once, so that probabilities are
+	// those of the rows as they are.
+	Weight string `yaml:"weight,omitempty"`
 	// Drop are columns that are not to be learnt from.
 	Drop []string `yaml:"drop,omitempty"`
+	// Leaks are columns that know nothing of the outcome, each with the reason why,
+	// whatever the court of leaks says: they are learnt from.
+	Leaks map[string]string `yaml:"leaks,omitempty"`
 	// Types sets kinds by hand; the reader of the file applies them.
 	Types map[string]datasets.Kind `yaml:"types,omitempty"`
 	// Split is time, order or group. Default: time where there is a time column,
@@ -52,10 +59,33 @@ type Spec struct {
 	Learners []string `yaml:"learners,omitempty"`
 	// Boosting sets the learner boosting by hand.
 	Boosting BoostingSettings `yaml:"boosting,omitempty"`
+	// Monotone says of number columns that the probability may only rise or fall in
+	// them, all else being equal: rising or falling. Boosting and additive keep to it.
+	Monotone map[string]string `yaml:"monotone,omitempty"`
+	// Together are groups of columns that may act together in boosting; a column in
+	// no group acts alone. None: any may.
+	Together [][]string `yaml:"together,omitempty"`
+	// Scorecard sets the learner scorecard by hand.
+	Scorecard ScorecardSettings `yaml:"scorecard,omitempty"`
 	// Tune is the number of settings of boosting to try; 0: its defaults.
 	Tune int `yaml:"tune,omitempty"`
 	// Refit fits the winner again on all rows, settings fixed, after it was judged.
 	Refit bool `yaml:"refit,omitempty"`
+	// Backtest is the number of windows before the newest in which the learners are
+	// judged as they would have done then; 0: 6, where rows are split by time or
+	// order, and -1: none.
+	Backtest int `yaml:"backtest,omitempty"`
+	// Prior is the share of positives to expect from now on, if it is not that of
+	// the table: the calibration is moved there. 0: as learnt.
+	Prior float64 `yaml:"prior,omitempty"`
+	// Capacity is how many accounts can be worked each time that all are scored.
+	Capacity int `yaml:"capacity,omitempty"`
+	// Segments are category columns by whose values the model is judged besides.
+	// Default: all of few values.
+	Segments []string `yaml:"segments,omitempty"`
+	// Questions name what several columns come from, such as one question of a form,
+	// so that their importance is told together. A column in none is one of its own.
+	Questions map[string][]string `yaml:"questions,omitempty"`
 	// Bands are the probabilities from which bands A, B, C ... start, falling; the
 	// last is 0. Default: the champion's, or else cut at percentiles 90, 70, 40 and
 	// 15 of the rows that judge. Rebands cuts anew although there is a champion.
