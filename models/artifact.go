@@ -43,11 +43,12 @@ const (
 	MetricsFile     = "metrics.json"
 	SpecFile        = "spec.yaml"
 	CardFile        = "card.md"
+	ReportFile      = "report.html"
 )
 
 // FileNames are the files that an artifact has, all of them, besides the manifest.
 func FileNames() []string {
-	return []string{EncoderFile, ModelFile, CalibrationFile, BaselineFile, ReplayFile, MetricsFile, SpecFile, CardFile}
+	return []string{EncoderFile, ModelFile, CalibrationFile, BaselineFile, ReplayFile, MetricsFile, SpecFile, CardFile, ReportFile}
 }
 
 // Files are the files of an artifact by name, without a path.
@@ -141,6 +142,7 @@ type Artifact struct {
 	Metrics     Metrics
 	Spec        []byte // the spec it was trained from, YAML
 	Card        []byte // the model card, Markdown
+	Report      []byte // the report, one HTML page
 }
 
 var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,63}$`)
@@ -165,7 +167,7 @@ func (a *Artifact) Files() (Files, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := Files{SpecFile: a.Spec, CardFile: a.Card}
+	f := Files{SpecFile: a.Spec, CardFile: a.Card, ReportFile: a.Report}
 	for name, v := range map[string]any{EncoderFile: a.Encoder, CalibrationFile: a.Calibration, MetricsFile: a.Metrics} {
 		if f[name], err = marshalIndent(v); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
@@ -297,7 +299,7 @@ func ParseArtifact(f Files) (*Artifact, error) {
 			return nil, fmt.Errorf("%w: %s does not match its hash", ErrDamaged, h.Name)
 		}
 	}
-	a := &Artifact{Manifest: m, Spec: f[SpecFile], Card: f[CardFile]}
+	a := &Artifact{Manifest: m, Spec: f[SpecFile], Card: f[CardFile], Report: f[ReportFile]}
 	if a.Encoder, err = features.ParseEncoder(f[EncoderFile]); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, EncoderFile, err)
 	}

@@ -50,6 +50,11 @@ type Rule struct {
 type CalibrationChoice struct {
 	Kind  string             `json:"kind"`
 	Brier map[string]float64 `json:"brier"`
+	// Shift is what is added to the log-odds of all; Newest, where windows of time
+	// were compared, is what moving each by the window before took off the Brier
+	// score.
+	Shift  float64              `json:"shift,omitempty"`
+	Newest *evaluate.Difference `json:"newest,omitempty"`
 }
 
 // Gate is the decision whether the version becomes champion.

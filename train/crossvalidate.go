@@ -92,7 +92,7 @@ func (p *prepared) crossFold(ctx context.Context, c *CrossValidation, s Spec, f 
 	// Whatever the split of the spec, inner folds keep accounts together.
 	byAccount := s
 	byAccount.Split = SplitGroup
-	inner, _, err := p.folds(byAccount, f.Train)
+	inner, err := p.folds(byAccount, f.Train, partsOf(len(f.Train)))
 	if err != nil {
 		return err
 	}

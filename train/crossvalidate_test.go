@@ -45,7 +45,7 @@ func TestCrossValidate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fit, err := fitLearner(context.Background(), "logistic", e, inner, s, func(int, int) {})
+		fit, err := fitLearner(context.Background(), "logistic", e, foldSet{rounds: inner}, s, func(int, int) {})
 		if err != nil {
 			t.Fatal(err)
 		}

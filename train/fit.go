@@ -3,12 +3,16 @@ package train
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"propensity/datasets"
 	"propensity/features"
 	"propensity/models"
+	"propensity/train/gbdt"
+	cards "propensity/train/scorecard"
 )
 
 // fitted is a learner's model, calibrated, with what it was settled on.
@@ -43,7 +47,7 @@ func (p *prepared) encode(rows []int) (*encoded, error) {
 			return err
 		}
 		part := pick(&c, rows)
-		if copies(&part, label) {
+		if _, cleared := p.cleared[c.Name]; !cleared && copies(&part, label) {
 			why[j] = "each of its values goes with one outcome only: it is a copy of the label"
 			return nil
 		}
@@ -56,7 +60,7 @@ func (p *prepared) encode(rows []int) (*encoded, error) {
 		return nil, err
 	}
 	var columns []features.Column
-	var left []features.LeftOut
+	left := slices.Clone(p.left)
 	for j, name := range p.candidates {
 		if why[j] == "" {
 			columns = append(columns, fitted[j])
@@ -92,9 +96,14 @@ func (p *prepared) checkFinite(c *datasets.Column) error {
 // fitLearner settles a learner by the folds, fits it on all the rows of the
 // matrix and chooses its calibrator from the out-of-fold scores. With a single
 // fold the model of that fold is the one: it is not fitted again.
-func fitLearner(ctx context.Context, name string, e *encoded, folds []datasets.Fold, spec Spec, tick func(done, total int)) (*fitted, error) {
-	fail := func(err error) (*fitted, error) { return nil, fmt.Errorf("%s: %w", name, err) }
-	s, err := settle(ctx, name, &e.matrix, folds, spec, tick)
+func fitLearner(ctx context.Context, name string, e *encoded, by foldSet, spec Spec, tick func(done, total int)) (*fitted, error) {
+	fail := func(err error) (*fitted, error) {
+		if errors.Is(err, gbdt.ErrOptions) || errors.Is(err, cards.ErrOptions) || errors.Is(err, cards.ErrPrior) {
+			err = fmt.Errorf("%w: %w", ErrSpec, err)
+		}
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	s, err := settle(ctx, name, e, by.rounds, spec, tick)
 	if err != nil {
 		return fail(err)
 	}
@@ -104,12 +113,27 @@ func fitLearner(ctx context.Context, name string, e *encoded, folds []datasets.F
 			return fail(err)
 		}
 	}
-	scored := finite(s.raw)
-	f.calibration, f.choice, err = fitCalibration(datasets.Take(s.raw, scored), datasets.Take(e.matrix.Label, scored), datasets.Take(e.matrix.Group, scored), spec.Seed)
-	if err != nil {
+	if err := f.calibrate(e, by, spec); err != nil {
 		return fail(err)
 	}
 	return f, nil
+}
+
+// calibrate chooses the calibrator by the out-of-fold scores, and moves it to
+// where the newest of them are, or to the prior of the spec.
+func (f *fitted) calibrate(e *encoded, by foldSet, spec Spec) (err error) {
+	scored := finite(f.settled.raw)
+	raw, label, group := datasets.Take(f.settled.raw, scored), datasets.Take(e.matrix.Label, scored), datasets.Take(e.matrix.Group, scored)
+	if f.calibration, f.choice, err = fitCalibration(raw, label, group, spec.Seed); err != nil {
+		return err
+	}
+	if spec.Prior > 0 {
+		f.calibration.Shift = logOdds(spec.Prior) - logOdds(mean(e.matrix.Label))
+	} else if windows := by.windows(e.matrix.Rows()); windows != nil {
+		f.calibration.Shift, f.choice.Newest, err = newest(f.calibration, raw, label, group, datasets.Take(windows, scored))
+	}
+	f.choice.Shift = f.calibration.Shift
+	return err
 }
 
 // score gives the log-odds and probabilities of encoded rows.

@@ -44,6 +44,41 @@ func (b BoostingSettings) options(seed uint64) gbdt.Options {
 	return o
 }
 
+// boostingOptions are those of boosting, or of additive, which keep to what the
+// spec allows.
+func (s Spec) boostingOptions(name string, m *features.Matrix) gbdt.Options {
+	o := s.Boosting.options(s.Seed)
+	if name == additive {
+		o = gbdt.AdditiveDefaults()
+		o.Seed = s.Seed
+	}
+	place := map[string]int{}
+	for j, f := range m.Features {
+		place[f.Name] = j
+	}
+	if len(s.Monotone) > 0 {
+		o.Monotone = make([]int8, len(m.Features))
+		for c, way := range s.Monotone {
+			if j, ok := place[c]; ok {
+				o.Monotone[j] = map[string]int8{rising: 1, falling: -1}[way]
+			}
+		}
+	}
+	if name == boosting && len(s.Together) > 0 {
+		o.Groups = [][]int{}
+		for _, columns := range s.Together {
+			var group []int
+			for _, c := range columns {
+				if j, ok := place[c]; ok {
+					group = append(group, j)
+				}
+			}
+			o.Groups = append(o.Groups, group)
+		}
+	}
+	return o
+}
+
 // CART is golearn's classification tree on a sample (package golearn): small,
 // readable, a challenger on request.
 type CART struct{ Options golearn.Options }
@@ -71,10 +106,17 @@ type settled struct {
 }
 
 // settle chooses a learner's settings by the folds.
-func settle(ctx context.Context, name string, m *features.Matrix, folds []datasets.Fold, s Spec, tick func(done, total int)) (settled, error) {
+func settle(ctx context.Context, name string, e *encoded, folds []datasets.Fold, s Spec, tick func(done, total int)) (settled, error) {
+	m := &e.matrix
 	switch name {
-	case boosting:
-		return settleBoosting(ctx, m, folds, s, tick)
+	case boosting, additive:
+		return settleBoosting(ctx, name, m, folds, s, tick)
+	case elastic:
+		return settleElastic(ctx, m, folds, tick)
+	case scorecard:
+		l := Scorecard{s.Scorecard.options(e.encoder)}
+		raw, model, err := outOfFold(ctx, l, m, folds, tick)
+		return settled{l, nil, raw, model}, err
 	case logistic:
 		l := regression.Learner{L2: 1}
 		raw, model, err := outOfFold(ctx, l, m, folds, tick)
@@ -87,16 +129,33 @@ func settle(ctx context.Context, name string, m *features.Matrix, folds []datase
 	return settled{}, fmt.Errorf("%w: unknown learner %q", ErrSpec, name)
 }
 
+// settleElastic chooses the penalty of an elastic net.
+func settleElastic(ctx context.Context, m *features.Matrix, folds []datasets.Fold, tick func(done, total int)) (out settled, err error) {
+	chosen, raw, err := regression.ChoosePath(ctx, m, folds, regression.ChooseOptions{Progress: tick})
+	if err != nil {
+		return out, err
+	}
+	l := regression.Learner(chosen)
+	out = settled{Learner: l, settings: map[string]float64{"lambda": l.Lambda, "alpha": l.Alpha}, raw: raw}
+	if len(folds) == 1 {
+		if out.model, err = l.Fit(ctx, m.Take(folds[0].Train), features.Matrix{}); err == nil {
+			out.raw, err = scoreFolds(m, folds, []models.Model{out.model})
+		}
+	}
+	return out, err
+}
+
 // settleBoosting finds the number of trees, unless it was given by hand.
-func settleBoosting(ctx context.Context, m *features.Matrix, folds []datasets.Fold, s Spec, tick func(done, total int)) (out settled, err error) {
-	if s.Tune > 0 {
+func settleBoosting(ctx context.Context, name string, m *features.Matrix, folds []datasets.Fold, s Spec, tick func(done, total int)) (out settled, err error) {
+	if name == boosting && s.Tune > 0 {
 		return tuneBoosting(ctx, m, folds, s, tick)
 	}
-	o := s.Boosting.options(s.Seed)
+	o := s.boostingOptions(name, m)
+	trees := name == boosting && s.Boosting.Trees > 0
 	switch {
-	case s.Boosting.Trees > 0 && len(folds) == 1:
+	case trees && len(folds) == 1:
 		out.raw, out.model, err = outOfFold(ctx, Boosting{o, tick}, m, folds, func(int, int) {})
-	case s.Boosting.Trees > 0:
+	case trees:
 		out.raw, out.model, err = outOfFold(ctx, Boosting{Options: o}, m, folds, tick)
 	case len(folds) == 1:
 		train, valid := m.Take(folds[0].Train), m.Take(folds[0].Test)

@@ -62,7 +62,7 @@ func TestOutOfFold(t *testing.T) {
 }
 
 func TestSettleUnknown(t *testing.T) {
-	if _, err := settle(context.Background(), "magic", &features.Matrix{}, nil, Spec{}, nil); !errors.Is(err, ErrSpec) {
+	if _, err := settle(context.Background(), "magic", &encoded{}, nil, Spec{}, nil); !errors.Is(err, ErrSpec) {
 		t.Error(err)
 	}
 }
@@ -86,7 +86,7 @@ func encodeAll(t *testing.T, p *prepared) (rows []int, e *encoded) {
 func TestBoostingByHand(t *testing.T) {
 	p, s := prepared1(t, known(900, 5), Spec{ID: "who"})
 	_, e := encodeAll(t, p)
-	folds := datasets.FoldsOf(datasets.FoldsRule(p.label, 3), 3)
+	rounds := datasets.FoldsOf(datasets.FoldsRule(p.label, 3), 3)
 	for _, c := range []struct {
 		set   BoostingSettings
 		trees func(rounds float64) bool
@@ -95,7 +95,7 @@ func TestBoostingByHand(t *testing.T) {
 		{BoostingSettings{Leaves: 3, Rate: 0.5}, func(n float64) bool { return n > 0 && n < 500 }},
 	} {
 		s.Boosting = c.set
-		f, err := fitLearner(context.Background(), boosting, e, folds, s, func(int, int) {})
+		f, err := fitLearner(context.Background(), boosting, e, foldSet{rounds: rounds}, s, func(int, int) {})
 		if err != nil {
 			t.Fatal(err)
 		}

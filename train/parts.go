@@ -119,40 +119,70 @@ const (
 	sliceShare = 0.1
 )
 
-// folds cuts the rows to learn from for predictions out of fold; of many rows
-// there is one fold, which tests the slice. Places are within rows. With too few
-// moments it falls back to accounts, and says so.
-func (p *prepared) folds(s Spec, rows []int) (folds []datasets.Fold, note string, err error) {
-	label, keys := datasets.Take(p.label, rows), datasets.Take(p.keys, rows)
-	parts := foldsOf
-	if len(rows) >= manyRows {
-		parts = sliceOf
+// foldSet holds the rounds of predictions out of fold.
+type foldSet struct {
+	rounds []datasets.Fold
+	// inTime says that the rounds test one stretch of time, or of the file, after
+	// the other.
+	inTime bool
+	note   string
+}
+
+// cutter cuts rows by the split of the spec.
+type cutter func(s Spec, label []float64, keys []uint64, moments []int64) ([]datasets.Fold, error)
+
+// partsOf is how to cut so many rows.
+func partsOf(rows int) cutter {
+	if rows >= manyRows {
+		return sliceOf
 	}
+	return foldsOf
+}
+
+// folds cuts the rows to learn from for predictions out of fold. Places are
+// within rows. With too few moments it falls back to accounts, and says so.
+func (p *prepared) folds(s Spec, rows []int, cut cutter) (out foldSet, err error) {
+	label, keys := datasets.Take(p.label, rows), datasets.Take(p.keys, rows)
 	if s.Split != SplitGroup {
 		var moments []int64
 		if s.Split == SplitTime {
 			moments = datasets.Take(p.moments, rows)
 		}
-		folds, err = parts(s, label, keys, moments)
-		if err != nil {
-			note = fmt.Sprintf("settings and calibration come from folds by account, not by %s: %v", s.Split, err)
+		out.rounds, err = cut(s, label, keys, moments)
+		if out.inTime = err == nil; err != nil {
+			out.note = fmt.Sprintf("settings and calibration come from folds by account, not by %s: %v", s.Split, err)
 			s.Split = SplitGroup
 		}
 	}
 	if s.Split == SplitGroup {
-		if folds, err = parts(s, label, keys, nil); err != nil {
-			return nil, note, wrapTable(err)
+		if out.rounds, err = cut(s, label, keys, nil); err != nil {
+			return out, wrapTable(err)
 		}
 	}
-	if len(folds) == 1 {
+	if f := out.rounds; len(f) == 1 {
 		which := map[string]string{SplitTime: "the newest", SplitOrder: "the last", SplitGroup: "those of some accounts"}[s.Split]
-		one := fmt.Sprintf("settings and calibration come from %d of the %d training rows, %s; the model learnt from %d others", len(folds[0].Test), len(rows), which, len(folds[0].Train))
-		if note != "" {
-			one = note + "; " + one
+		one := fmt.Sprintf("settings and calibration come from %d of the %d training rows, %s; the model learnt from %d others", len(f[0].Test), len(rows), which, len(f[0].Train))
+		if out.note != "" {
+			one = out.note + "; " + one
 		}
-		note = one
+		out.note = one
 	}
-	return folds, note, nil
+	return out, nil
+}
+
+// windows numbers the rows by the round that tests them, where the rounds follow
+// each other in time; nil elsewhere.
+func (f *foldSet) windows(rows int) []int {
+	if !f.inTime || len(f.rounds) < 2 {
+		return nil
+	}
+	out := make([]int, rows)
+	for k, round := range f.rounds {
+		for _, i := range round.Test {
+			out[i] = k
+		}
+	}
+	return out
 }
 
 // foldsOf cuts rows by the split of the spec into five folds.

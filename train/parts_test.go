@@ -200,7 +200,8 @@ func TestFolds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		folds, note, err := p.folds(s, cut.Train)
+		by, err := p.folds(s, cut.Train, partsOf(len(cut.Train)))
+		folds, note := by.rounds, by.note
 		if err != nil || note != "" || len(folds) != foldCount {
 			t.Fatalf("%s: %d folds, %q, %v", s.Split, len(folds), note, err)
 		}
@@ -233,7 +234,8 @@ func TestFoldsFallBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	folds, note, err := p.folds(s, cut.Train)
+	by, err := p.folds(s, cut.Train, partsOf(len(cut.Train)))
+	folds, note := by.rounds, by.note
 	if err != nil || len(folds) != foldCount {
 		t.Fatal(err)
 	}
@@ -266,7 +268,8 @@ func TestSliceOfManyRows(t *testing.T) {
 		}
 		// Rows to judge by are many enough in number only: all that count are the places.
 		rows := slices.Sorted(slices.Values(slices.Concat(cut.Train, cut.Purged, cut.Test)))
-		folds, note, err := p.folds(s, rows)
+		by, err := p.folds(s, rows, partsOf(len(rows)))
+		folds, note := by.rounds, by.note
 		if err != nil || len(folds) != 1 || !strings.Contains(note, fmt.Sprintf("%d of the 130800 training rows", len(folds[0].Test))) {
 			t.Fatalf("%s: %d folds, %q, %v", s.Split, len(folds), note, err)
 		}
@@ -309,7 +312,8 @@ func TestSliceFallsBack(t *testing.T) {
 	for i := range rows {
 		rows[i] = i
 	}
-	folds, note, err := p.folds(s, rows)
+	by, err := p.folds(s, rows, partsOf(len(rows)))
+	folds, note := by.rounds, by.note
 	if err != nil || len(folds) != 1 || !strings.Contains(note, "by account, not by time") || !strings.Contains(note, "120000 training rows") {
 		t.Errorf("%d folds, %q, %v", len(folds), note, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"propensity/datasets"
+	"propensity/features"
 	"propensity/models"
 	regression "propensity/train/logistic"
 )
@@ -24,6 +25,7 @@ type prepared struct {
 	kinds      []string  // of the candidates, as name and kind; only without an id
 	label      []float64 // 0 or 1
 	value      []float64 // money at stake, NaN missing; nil if there is none
+	weight     []float64 // nil: every row counts 1
 	moments    []int64   // microseconds; nil if there is no time column
 	keys       []uint64  // of the account; of the row's content if there is no id
 	group      []int     // the account, numbered from 0 by first row
@@ -32,6 +34,10 @@ type prepared struct {
 	accounts   int
 	unlabelled int
 	notes      []string
+	byTime     bool               // the newest rows judge, by their moments
+	horizon    int64              // microseconds
+	cleared    map[string]string  // columns that the spec calls no leak
+	left       []features.LeftOut // columns that are no candidates any more
 }
 
 // prepare reads the roles of the columns and checks them.
@@ -51,7 +57,8 @@ func prepare(source Columns, s Spec) (*prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &prepared{source: source, candidates: candidates(names, s), label: label, positive: positive, unlabelled: source.Rows() - len(label)}
+	p := &prepared{source: source, candidates: candidates(names, s), label: label, positive: positive, unlabelled: source.Rows() - len(label),
+		byTime: s.Split == SplitTime, horizon: s.horizon().Microseconds(), cleared: s.Leaks}
 	if p.unlabelled > 0 {
 		p.places = labelled
 		p.notes = append(p.notes, fmt.Sprintf("%d rows without a label were left out", p.unlabelled))
@@ -66,10 +73,37 @@ func prepare(source Columns, s Spec) (*prepared, error) {
 		}
 		p.value = c.Numbers
 	}
+	if err := p.readWeights(s); err != nil {
+		return nil, err
+	}
 	if err := p.readMoments(s); err != nil {
 		return nil, err
 	}
 	return p, p.readAccounts(s)
+}
+
+func (p *prepared) readWeights(s Spec) error {
+	if s.Weight == "" {
+		return nil
+	}
+	c, err := p.column(s.Weight)
+	if err != nil {
+		return err
+	}
+	if c.Kind != datasets.Number {
+		return fmt.Errorf("%w: the weight column %q is %s, not number", ErrTable, s.Weight, c.Kind)
+	}
+	for i, w := range c.Numbers {
+		if !(w > 0) || math.IsInf(w, 0) {
+			was := "is missing"
+			if w == w {
+				was = "is " + datasets.FormatNumber(w)
+			}
+			return fmt.Errorf("%w: the weight in column %q, row %d, %s: give it a number above 0, or leave the row out", ErrTable, s.Weight, p.place(i)+1, was)
+		}
+	}
+	p.weight = c.Numbers
+	return nil
 }
 
 // column is a column of the table, its labelled rows only.
@@ -83,14 +117,20 @@ func (p *prepared) column(name string) (datasets.Column, error) {
 
 func hasColumns(names []string, s Spec) error {
 	var absent []string
-	for _, c := range append([]string{s.ID, s.Time, s.Label, s.Value}, s.Drop...) {
+	for _, c := range append([]string{s.ID, s.Time, s.Label, s.Value, s.Weight}, s.Drop...) {
 		if c != "" && !slices.Contains(names, c) {
 			absent = append(absent, fmt.Sprintf("%q", c))
 		}
 	}
-	for _, c := range slices.Sorted(maps.Keys(s.Types)) {
-		if !slices.Contains(names, c) {
-			absent = append(absent, fmt.Sprintf("%q (of types)", c))
+	for _, part := range []struct {
+		name    string
+		columns []string
+	}{{"types", slices.Sorted(maps.Keys(s.Types))}, {"leaks", slices.Sorted(maps.Keys(s.Leaks))}, {"monotone", slices.Sorted(maps.Keys(s.Monotone))},
+		{"together", slices.Concat(s.Together...)}, {"segments", s.Segments}, {"questions", s.asked()}} {
+		for _, c := range part.columns {
+			if !slices.Contains(names, c) {
+				absent = append(absent, fmt.Sprintf("%q (of %s)", c, part.name))
+			}
 		}
 	}
 	if len(absent) > 0 {
@@ -103,7 +143,7 @@ func hasColumns(names []string, s Spec) error {
 // the moment, stays a feature.
 func candidates(names []string, s Spec) (out []string) {
 	for _, c := range names {
-		if c != s.ID && c != s.Time && c != s.Label && !slices.Contains(s.Drop, c) {
+		if c != s.ID && c != s.Time && c != s.Label && c != s.Weight && !slices.Contains(s.Drop, c) {
 			out = append(out, c)
 		}
 	}

@@ -37,6 +37,8 @@ type projectModel struct {
 		Within   int    `yaml:"within_days"`
 	} `yaml:"label"`
 	Value     string                   `yaml:"value"`
+	Weight    string                   `yaml:"weight"`
+	Leaks     map[string]string        `yaml:"leaks"`
 	Drop      []string                 `yaml:"drop"`
 	Types     map[string]datasets.Kind `yaml:"types"`
 	Missing   []string                 `yaml:"missing"`
@@ -44,7 +46,15 @@ type projectModel struct {
 	Holdout   float64                  `yaml:"holdout"`
 	Learners  []string                 `yaml:"learners"`
 	Boosting  BoostingSettings         `yaml:"boosting"`
+	Monotone  map[string]string        `yaml:"monotone"`
+	Together  [][]string               `yaml:"together"`
+	Scorecard ScorecardSettings        `yaml:"scorecard"`
 	Tune      int                      `yaml:"tune"`
+	Backtest  int                      `yaml:"backtest"`
+	Prior     float64                  `yaml:"prior"`
+	Capacity  int                      `yaml:"capacity"`
+	Segments  []string                 `yaml:"segments"`
+	Questions map[string][]string      `yaml:"questions"`
 	Refit     bool                     `yaml:"refit"`
 	Bands     []float64                `yaml:"bands"`
 	Rebands   bool                     `yaml:"rebands"`
@@ -122,8 +132,9 @@ func parseModel(name, account string, n ast.Node) (ProjectModel, error) {
 	}
 	m := ProjectModel{Data: e.Data, Missing: e.Missing, Spec: Spec{
 		Name: name, ID: e.ID, Time: e.Time, Label: e.Label.Column, Positive: e.Label.Positive, Horizon: e.Label.Within,
-		Value: e.Value, Drop: e.Drop, Types: e.Types, Split: e.Split, Holdout: e.Holdout, Learners: e.Learners,
-		Boosting: e.Boosting, Tune: e.Tune, Refit: e.Refit, Bands: e.Bands, Rebands: e.Rebands, Surrogate: e.Surrogate,
+		Value: e.Value, Weight: e.Weight, Leaks: e.Leaks, Drop: e.Drop, Types: e.Types, Split: e.Split, Holdout: e.Holdout, Learners: e.Learners,
+		Boosting: e.Boosting, Monotone: e.Monotone, Together: e.Together, Scorecard: e.Scorecard, Tune: e.Tune,
+		Backtest: e.Backtest, Prior: e.Prior, Capacity: e.Capacity, Segments: e.Segments, Questions: e.Questions, Refit: e.Refit, Bands: e.Bands, Rebands: e.Rebands, Surrogate: e.Surrogate,
 	}}
 	err := m.Spec.Validate()
 	if m.Data == "" {

@@ -61,7 +61,7 @@ func (p *prepared) place(i int) int {
 // encoded before it is asked for.
 func (p *prepared) encodeRows(encoder *features.Encoder, rows []int) features.Matrix {
 	v := &view{prepared: p, encoder: encoder, parts: make([]part, len(encoder.Columns)), once: make([]sync.Once, len(encoder.Columns))}
-	return features.Matrix{Features: encoder.Features(), Label: datasets.Take(p.label, rows), Group: datasets.Take(p.group, rows), Load: v.load, Index: rows, Apart: !p.held()}
+	return features.Matrix{Features: encoder.Features(), Label: datasets.Take(p.label, rows), Group: datasets.Take(p.group, rows), Weight: datasets.Take(p.weight, rows), Load: v.load, Index: rows, Apart: !p.held()}
 }
 
 // view encodes columns of the table on demand.

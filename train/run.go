@@ -9,6 +9,7 @@ import (
 	"propensity/features"
 	"propensity/models"
 	"propensity/models/evaluate"
+	"propensity/models/report"
 )
 
 // Progress tells how far a stage is: done of total. The total of a stage that
@@ -63,18 +64,26 @@ func RunColumns(ctx context.Context, t Columns, s Spec, champion *Champion, prog
 	if err != nil {
 		return nil, err
 	}
+	progress("prepare", 1, 1)
+	progress("leaks", 0, 1)
+	found, err := p.court(ctx, s, cut.Train)
+	if err != nil {
+		return nil, err
+	}
+	p.sentence(found)
 	e, err := p.encode(cut.Train)
 	if err != nil {
 		return nil, err
 	}
-	folds, note, err := p.folds(s, cut.Train)
+	folds, err := p.folds(s, cut.Train, partsOf(len(cut.Train)))
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Spec: s, prepared: p, encoded: e, folds: folds, about: about, progress: progress}
+	r := &run{Spec: s, prepared: p, encoded: e, by: folds, about: about, progress: progress}
+	r.metrics.Leaks = found
 	r.note(p.notes...)
-	r.note(cut.Note, note)
-	progress("prepare", 1, 1)
+	r.note(cut.Note, folds.note, suspects(found))
+	progress("leaks", 1, 1)
 	if champion == nil {
 		p.keys = nil // from here on they only tell what a champion never saw
 	}
@@ -82,7 +91,7 @@ func RunColumns(ctx context.Context, t Columns, s Spec, champion *Champion, prog
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	winner, err := r.candidates(ctx, cut.Test)
+	winner, all, err := r.candidates(ctx, cut.Test)
 	if err != nil {
 		return nil, err
 	}
@@ -92,20 +101,22 @@ func RunColumns(ctx context.Context, t Columns, s Spec, champion *Champion, prog
 	if err := r.gate(winner, champion, cut); err != nil {
 		return nil, err
 	}
+	if err := r.evidence(ctx, winner, all, cut); err != nil {
+		return nil, err
+	}
 	if s.Refit {
 		if err := r.refit(ctx, winner); err != nil {
 			return nil, err
 		}
 	}
-	picture, err := r.picture(ctx, winner)
-	if err != nil {
+	if err := r.surrogate(ctx, winner); err != nil {
 		return nil, err
 	}
 	fingerprint, err := t.Fingerprint()
 	if err != nil {
 		return nil, err
 	}
-	return r.result(winner, picture, fingerprint)
+	return r.result(winner, fingerprint)
 }
 
 // run carries one training run from step to step.
@@ -113,7 +124,7 @@ type run struct {
 	Spec
 	*prepared
 	*encoded
-	folds    []datasets.Fold
+	by       foldSet
 	judging  features.Matrix // the rows that judge, encoded
 	about    models.Split
 	metrics  models.Metrics
@@ -131,40 +142,39 @@ func (r *run) note(texts ...string) {
 }
 
 // candidates fits and judges every learner and chooses among them.
-func (r *run) candidates(ctx context.Context, test []int) (*judged, error) {
-	var all []*judged
+func (r *run) candidates(ctx context.Context, test []int) (winner *judged, all []*judged, err error) {
 	for _, name := range LearnerNames() { // the simplest first, however they were named
 		if !slices.Contains(r.Learners, name) {
 			continue
 		}
-		f, err := fitLearner(ctx, name, r.encoded, r.folds, r.Spec, func(done, total int) {
+		f, err := fitLearner(ctx, name, r.encoded, r.by, r.Spec, func(done, total int) {
 			if done < total { // the stage ends when the learner is judged
 				r.progress(name, done, total)
 			}
 		})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		j, err := r.judge(f, &r.judging, test, r.Seed)
 		if err != nil {
-			return nil, wrapTable(err)
+			return nil, nil, wrapTable(err)
 		}
 		r.progress(name, 1, 1)
 		all = append(all, j)
 	}
-	winner, err := choose(all, &r.judging)
+	winner, err = choose(all, &r.judging)
 	if err != nil {
-		return nil, wrapTable(err)
+		return nil, nil, wrapTable(err)
 	}
 	for _, j := range all {
 		r.metrics.Candidates = append(r.metrics.Candidates, models.Candidate{Learner: j.name, Settings: j.settings, Report: *j.report, Gain: j.gain})
 	}
 	r.metrics.Chosen, r.metrics.Calibration = winner.name, winner.choice
 	r.note(trust(winner.report, positives(r.label)))
-	return winner, nil
+	return winner, all, nil
 }
 
 // gate holds the winner against the base rate, the best rule and the champion.
@@ -207,6 +217,10 @@ func (r *run) refit(ctx context.Context, winner *judged) error {
 	if err != nil {
 		return err
 	}
+	if c, ok := winner.Learner.(Scorecard); ok { // a card by hand is of the encoder
+		c.Options.Encoder = e.encoder
+		winner.Learner = c
+	}
 	if winner.model, err = winner.Fit(ctx, e.matrix, features.Matrix{}); err != nil {
 		return fmt.Errorf("refit: %w", err)
 	}
@@ -219,7 +233,7 @@ func (r *run) refit(ctx context.Context, winner *judged) error {
 }
 
 // result puts the artifact together.
-func (r *run) result(winner *judged, picture, fingerprint string) (*Result, error) {
+func (r *run) result(winner *judged, fingerprint string) (*Result, error) {
 	from := r.Bands
 	if from == nil {
 		from = cutBands(winner.probability)
@@ -238,7 +252,7 @@ func (r *run) result(winner *judged, picture, fingerprint string) (*Result, erro
 			Name: r.Name, Learner: winner.name, Account: r.ID, Moment: r.Time,
 			Label: models.Label{Column: r.Label, Positive: r.positive}, Value: r.Value,
 			Data: r.data(fingerprint), Split: r.about, Seed: r.Seed, BaseRate: mean(r.matrix.Label),
-			Bands: bands, LeftOut: r.left, Notes: r.notes,
+			Bands: bands, LeftOut: r.encoded.left, Notes: r.notes,
 		},
 		Encoder: winner.encoder, Model: winner.model, Calibration: winner.calibration, Ranking: ranking,
 	}
@@ -247,7 +261,10 @@ func (r *run) result(winner *judged, picture, fingerprint string) (*Result, erro
 	if a.Spec, err = r.YAML(); err != nil {
 		return nil, err
 	}
-	a.Card = card(a, picture)
+	a.Card = report.Card(&a.Manifest, &a.Metrics, a.Calibration)
+	if a.Report, err = report.HTML(&a.Manifest, &a.Metrics, a.Calibration); err != nil {
+		return nil, err
+	}
 	files, err := a.Files()
 	if err != nil {
 		return nil, err

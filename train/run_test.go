@@ -232,7 +232,7 @@ func TestRunFewPositives(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(strings.Join(r.Artifact.Manifest.Notes, "\n"), "only 30 positives") || !bytes.Contains(r.Artifact.Card, []byte("only 30 positives")) {
+	if !strings.Contains(strings.Join(r.Artifact.Manifest.Notes, "\n"), "only 30 positives") || !bytes.Contains(r.Artifact.Card, []byte("Only 30 positives")) {
 		t.Errorf("notes %q", r.Artifact.Manifest.Notes)
 	}
 }

@@ -6,6 +6,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -136,13 +137,16 @@ const (
 
 // Names of the learners.
 const (
-	logistic = "logistic"
-	cart     = "cart"
-	boosting = "boosting"
+	scorecard = "scorecard"
+	logistic  = "logistic"
+	elastic   = "elastic"
+	cart      = "cart"
+	additive  = "additive"
+	boosting  = "boosting"
 )
 
 // LearnerNames are the learners that a spec may name, the simplest first.
-func LearnerNames() []string { return []string{logistic, cart, boosting} }
+func LearnerNames() []string { return []string{scorecard, logistic, elastic, cart, additive, boosting} }
 
 // withDefaults fills what was left out.
 func (s Spec) withDefaults() Spec {
@@ -173,7 +177,7 @@ func (s Spec) Validate() error {
 		fault("no label: name the column of the outcome and its positive value (--label Churn=Yes)")
 	}
 	named := map[string]string{}
-	for _, c := range [][2]string{{"id", s.ID}, {"time", s.Time}, {"label", s.Label}} {
+	for _, c := range [][2]string{{"id", s.ID}, {"time", s.Time}, {"label", s.Label}, {"weight", s.Weight}} {
 		if c[1] == "" {
 			continue
 		}
@@ -187,7 +191,7 @@ func (s Spec) Validate() error {
 			fault("column %q is the %s and cannot be dropped", c, role)
 		}
 	}
-	if s.Value != "" && (s.Value == s.Label || s.Value == s.ID || s.Value == s.Time) {
+	if s.Value != "" && (s.Value == s.Label || s.Value == s.ID || s.Value == s.Time || s.Value == s.Weight) {
 		fault("column %q cannot be the value and the %s", s.Value, named[s.Value])
 	}
 	switch s.Split {
@@ -204,6 +208,18 @@ func (s Spec) Validate() error {
 	}
 	if s.Horizon < 0 {
 		fault("horizon_days %d is negative", s.Horizon)
+	}
+	for _, f := range s.columnFaults(named) {
+		fault("%s", f)
+	}
+	if s.Backtest < -1 || s.Backtest > mostWindows {
+		fault("backtest %d is not between 1 and %d windows (-1: none)", s.Backtest, mostWindows)
+	}
+	if s.Prior != 0 && !(s.Prior > 0 && s.Prior < 1) {
+		fault("prior %v is not between 0 and 1", s.Prior)
+	}
+	if s.Capacity < 0 {
+		fault("capacity %d is negative", s.Capacity)
 	}
 	for i, from := range s.Bands {
 		if !(from >= 0 && from <= 1) || (i > 0 && from >= s.Bands[i-1]) || (i == len(s.Bands)-1 && from != 0) || i >= len(bandNames) {
@@ -231,6 +247,12 @@ func (s Spec) Validate() error {
 	if s.Tune != 0 && s.Boosting.Trees != 0 {
 		fault("tuning finds the number of trees by held-out rows: leave out either trees or tuning")
 	}
+	if len(s.Together) > 0 && !slices.Contains(s.Learners, boosting) {
+		fault("together is for the learner boosting, which is not among %s: add it or leave it out", strings.Join(s.Learners, ", "))
+	}
+	if len(s.Monotone) > 0 && !slices.Contains(s.Learners, boosting) && !slices.Contains(s.Learners, additive) {
+		fault("monotone is for the learners boosting and additive, which are not among %s: add one or leave it out", strings.Join(s.Learners, ", "))
+	}
 	if s.Boosting != (BoostingSettings{}) && !slices.Contains(s.Learners, boosting) {
 		fault("trees, leaves and rate are of the learner boosting, which is not among %s: add it or leave them out", strings.Join(s.Learners, ", "))
 	}
@@ -240,12 +262,72 @@ func (s Spec) Validate() error {
 	return nil
 }
 
+// mostWindows bounds a backtest.
+const mostWindows = 60
+
+// columnFaults are faults of what the spec says of single columns; named has the
+// columns with a role.
+func (s Spec) columnFaults(named map[string]string) (faults []string) {
+	usable := func(where, c string) {
+		if role, ok := named[c]; ok {
+			faults = append(faults, fmt.Sprintf("%s: column %q is the %s and is not learnt from", where, c, role))
+		} else if slices.Contains(s.Drop, c) {
+			faults = append(faults, fmt.Sprintf("%s: column %q is dropped", where, c))
+		}
+	}
+	for _, c := range slices.Sorted(maps.Keys(s.Leaks)) {
+		usable("leaks", c)
+		if strings.TrimSpace(s.Leaks[c]) == "" {
+			faults = append(faults, fmt.Sprintf("leaks: say why column %q knows nothing of the outcome", c))
+		}
+	}
+	for _, c := range slices.Sorted(maps.Keys(s.Monotone)) {
+		usable("monotone", c)
+		if way := s.Monotone[c]; way != rising && way != falling {
+			faults = append(faults, fmt.Sprintf("monotone: column %q is %q: use %s or %s", c, way, rising, falling))
+		}
+	}
+	for i, group := range s.Together {
+		if len(group) < 2 {
+			faults = append(faults, fmt.Sprintf("together: group %d has %d columns: name two or more", i+1, len(group)))
+		}
+		for _, c := range group {
+			usable("together", c)
+		}
+	}
+	asked := map[string]string{}
+	for _, q := range slices.Sorted(maps.Keys(s.Questions)) {
+		for _, c := range s.Questions[q] {
+			usable("questions", c)
+			if other, ok := asked[c]; ok {
+				faults = append(faults, fmt.Sprintf("questions: column %q is of %q and of %q", c, other, q))
+			}
+			asked[c] = q
+		}
+	}
+	return faults
+}
+
+// asked are the columns of all questions.
+func (s Spec) asked() (columns []string) {
+	for _, q := range slices.Sorted(maps.Keys(s.Questions)) {
+		columns = append(columns, s.Questions[q]...)
+	}
+	return columns
+}
+
+// The ways of Spec.Monotone.
+const (
+	rising  = "rising"
+	falling = "falling"
+)
+
 // columnwise refuses what needs a whole table in memory.
 func (s Spec) columnwise() error {
 	var faults []error
 	for _, l := range s.Learners {
-		if l != boosting {
-			faults = append(faults, fmt.Errorf("the learner %s needs the whole table in memory: learn by boosting alone, or allow more memory", l))
+		if l != boosting && l != additive {
+			faults = append(faults, fmt.Errorf("the learner %s needs the whole table in memory: learn by boosting or additive alone, or allow more memory", l))
 		}
 	}
 	if s.Surrogate {
@@ -272,6 +354,9 @@ func (s Spec) ReadKinds() map[string]datasets.Kind {
 	}
 	if s.Value != "" {
 		kinds[s.Value] = datasets.Number
+	}
+	if s.Weight != "" {
+		kinds[s.Weight] = datasets.Number
 	}
 	return kinds
 }

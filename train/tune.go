@@ -81,7 +81,7 @@ func tuneBoosting(ctx context.Context, m *features.Matrix, folds []datasets.Fold
 		n = min(n, tuneWithout)
 	}
 	var field []*trial
-	for i, o := range trials(n, s.Boosting.options(s.Seed), s.Boosting) {
+	for i, o := range trials(n, s.boostingOptions(boosting, m), s.Boosting) {
 		field = append(field, &trial{Options: o, number: i})
 	}
 	last := n

@@ -1,0 +1,191 @@
+package train
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+
+	"propensity/datasets"
+	"propensity/features"
+	"propensity/models"
+	"propensity/models/evaluate"
+	"propensity/train/learnt"
+	regression "propensity/train/logistic"
+)
+
+// evidence fills in what people want to know of a version besides its figures:
+// how it would have done before, where it is weak, what it learnt.
+func (r *run) evidence(ctx context.Context, winner *judged, all []*judged, cut datasets.Split) error {
+	if err := r.backtest(ctx, all, cut); err != nil {
+		return err
+	}
+	shift, err := compareRates(r.matrix.Label, r.judging.Label, r.matrix.Group, r.judging.Group)
+	if err != nil {
+		return wrapTable(err)
+	}
+	r.metrics.Shift = shift
+	if r.Prior > 0 {
+		shift.Prior = &r.Prior
+	}
+	if shift.Moved {
+		r.note(shift.Detail)
+	}
+	if r.metrics.Capacity, err = r.capacity(winner); err != nil {
+		return wrapTable(err)
+	}
+	if r.metrics.Segments, err = r.segments(winner, cut.Test); err != nil {
+		return wrapTable(err)
+	}
+	if err := r.points(ctx, winner); err != nil {
+		return err
+	}
+	if err := r.coefficients(ctx, winner); err != nil {
+		return err
+	}
+	return r.learn(ctx, winner)
+}
+
+// replicates bound the weights of a penalised regression, of at most so many
+// rows: of more they are known well enough for nobody to ask.
+const (
+	replicates     = 100
+	replicatesRows = 100_000
+)
+
+// coefficients are the weights of a logistic regression, with bounds.
+func (r *run) coefficients(ctx context.Context, winner *judged) error {
+	l, ok := winner.Learner.(regression.Learner)
+	if !ok || l.Lambda > 0 || r.matrix.Rows() > replicatesRows {
+		return nil
+	}
+	o := regression.Options(l)
+	o.Replicates, o.Seed = replicates, r.Seed
+	fit, err := regression.Fit(ctx, &r.matrix, o)
+	if err != nil {
+		return err
+	}
+	var names []string
+	var levels [][]string
+	for _, c := range r.encoder.Columns {
+		names, levels = append(names, c.Name), append(levels, c.Levels)
+	}
+	r.metrics.Coefficients = fit.Coefficients(names, levels)
+	return nil
+}
+
+// capacity is what the accounts that can be worked bring: the newest moment tells
+// how many are scored at a time, or else all accounts are.
+func (r *run) capacity(winner *judged) ([]models.Capacity, error) {
+	if r.Capacity == 0 {
+		return nil, nil
+	}
+	of := r.accounts
+	if r.byTime {
+		newest := slices.Max(r.moments)
+		of = 0
+		for _, m := range r.moments {
+			if m == newest {
+				of++
+			}
+		}
+	}
+	n := len(winner.raw)
+	rows := min(n, max(1, int(math.Round(float64(n)*float64(r.Capacity)/float64(of)))))
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(winner.raw[b], winner.raw[a]) })
+	top := order[:rows]
+	c := models.Capacity{Accounts: r.Capacity, Of: of, From: winner.probability[top[rows-1]]}
+	var err error
+	label := datasets.Take(r.judging.Label, top)
+	if c.Precision, err = evaluate.Rate(label, datasets.Take(r.judging.Group, top)); err != nil {
+		return nil, err
+	}
+	c.CapturedPositives = float64(positives(label)) / float64(positives(r.judging.Label))
+	return []models.Capacity{c}, nil
+}
+
+// Columns of at most so many values are segments by themselves, the most
+// important ones first, up to so many.
+const (
+	segmentValues  = 12
+	segmentColumns = 8
+)
+
+// segments judges the winner by the values of category columns.
+func (r *run) segments(winner *judged, test []int) ([]models.Segment, error) {
+	names := r.Segments
+	if names == nil {
+		for _, f := range models.RankImportance(&models.Artifact{Model: winner.model, Encoder: r.encoder}) {
+			if n := len(r.encoder.Columns[r.encoder.Find(f.Feature)].Levels); n > 1 && n <= segmentValues && len(names) < segmentColumns {
+				names = append(names, f.Feature)
+			}
+		}
+	}
+	var columns []models.SegmentColumn
+	for _, name := range names {
+		c, err := r.column(name)
+		if err != nil {
+			return nil, err
+		}
+		values := make([]string, len(test))
+		for k, i := range test {
+			if v := c.At(i); v.Missing() {
+				values[k] = "(missing)"
+			} else {
+				values[k] = v.String()
+			}
+		}
+		columns = append(columns, models.SegmentColumn{Name: name, Values: values})
+	}
+	return models.Segments(columns, models.SegmentRows{
+		Y: r.judging.Label, Raw: winner.raw, P: winner.probability, Group: r.judging.Group, ROCAUC: winner.report.ROCAUC, Seed: r.Seed,
+	})
+}
+
+// learn looks at what the winner learnt.
+func (r *run) learn(ctx context.Context, winner *judged) (err error) {
+	in := learnt.Input{
+		Model: winner.model, Calibration: winner.calibration, Rows: r.judging, Seed: r.Seed,
+		Progress: func(done, total int) { r.progress("what it learnt", done, total) },
+	}
+	if in.Training, err = thin(&r.matrix, min(refitRows, denseCells/len(r.matrix.Features))).Dense(); err != nil {
+		return err
+	}
+	in.Refit = func(ctx context.Context, m features.Matrix) (models.Model, error) {
+		return winner.Fit(ctx, m, features.Matrix{})
+	}
+	question := map[string]string{}
+	for q, columns := range r.Questions {
+		for _, c := range columns {
+			question[c] = q
+		}
+	}
+	for _, c := range r.encoder.Columns {
+		in.Levels = append(in.Levels, c.Levels)
+		in.Questions = append(in.Questions, question[c.Name])
+	}
+	r.metrics.Learnt, err = learnt.Examine(ctx, in)
+	return err
+}
+
+// refitRows is how many training rows, at most, the effects of levels and the
+// refits that tell how steady the reasons are come from.
+const refitRows = 100_000
+
+// thin keeps at most so many rows, evenly spaced.
+func thin(m *features.Matrix, most int) *features.Matrix {
+	n := m.Rows()
+	if n <= most {
+		return m
+	}
+	rows := make([]int, most)
+	for k := range rows {
+		rows[k] = k * n / most
+	}
+	out := m.Take(rows)
+	return &out
+}
