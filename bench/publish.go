@@ -301,6 +301,7 @@ func smallArtifact(name string) (models.Files, error) {
 		Ranking:     ranking,
 		Spec:        []byte("version: 1\n"),
 		Card:        []byte("# Small\n"),
+		Report:      []byte("<!DOCTYPE html>\n"),
 	}
 	return a.Files()
 }

@@ -151,7 +151,7 @@ func artifact(t testing.TB, kind string, calibration models.Calibration) *models
 			Notes: []string{"é"},
 		},
 		Encoder: e, Model: m, Calibration: calibration, Ranking: ranking,
-		Spec: []byte("version: 1\n"), Card: []byte("# churn\n"),
+		Spec: []byte("version: 1\n"), Card: []byte("# churn\n"), Report: []byte("<!DOCTYPE html>\n"),
 	}
 	a.Metrics.Importance = models.RankImportance(a)
 	return a

@@ -87,7 +87,7 @@ func artifactFiles(t testing.TB, name string, variant int) models.Files {
 			LeftOut: []features.LeftOut{{Column: "note", Reason: "it is text, kept letter by letter"}},
 		},
 		Encoder: encoder, Model: model, Calibration: models.Calibration{Kind: models.CalibrationPlatt, Slope: 0.9, Intercept: -0.05},
-		Ranking: ranking, Spec: []byte("version: 1\n"), Card: []byte("# churn\n"),
+		Ranking: ranking, Spec: []byte("version: 1\n"), Card: []byte("# churn\n"), Report: []byte("<!DOCTYPE html>\n"),
 	}
 	f, err := a.Files()
 	if err != nil {

@@ -2,12 +2,14 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"propensity/datasets"
 	"propensity/models"
 	"propensity/models/evaluate"
+	regression "propensity/train/logistic"
 )
 
 // backtestWindows is how many windows are looked at unless the spec says
@@ -43,10 +45,14 @@ func (r *run) backtest(ctx context.Context, all []*judged, cut datasets.Split) e
 	r.progress("backtest", 0, len(windows)+1)
 	for k, w := range windows {
 		entry, err := r.backtestWindow(ctx, w, all)
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrTable) || errors.Is(err, regression.ErrOneClass):
+			b.Notes = append(b.Notes, fmt.Sprintf("window %d of %d of the backtest is left out: %v", k+1, len(windows), err))
+		case err != nil:
 			return fmt.Errorf("backtest, window %d of %d: %w", k+1, len(windows), err)
+		default:
+			b.Windows = append(b.Windows, *entry)
 		}
-		b.Windows = append(b.Windows, *entry)
 		r.progress("backtest", k+1, len(windows)+1)
 	}
 	last, err := r.describe(window{cut.Train, cut.Test, len(cut.Purged)})

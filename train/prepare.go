@@ -14,9 +14,6 @@ import (
 	regression "propensity/train/logistic"
 )
 
-// ErrOneClass is a label that is always the same.
-var ErrOneClass = regression.ErrOneClass
-
 // prepared is a table taken apart: what may be learnt from, and what is known
 // about each row besides. All slices have one place per labelled row.
 type prepared struct {
@@ -174,7 +171,7 @@ func readLabel(c *datasets.Column, positive string) (rows []int, label []float64
 	case 0:
 		return nil, nil, "", fault("is missing in every row")
 	case 1:
-		return nil, nil, "", fmt.Errorf("%w: %w", fault("has only the value %q: there is nothing to tell apart", order[0]), ErrOneClass)
+		return nil, nil, "", fmt.Errorf("%w: %w", fault("has only the value %q: there is nothing to tell apart", order[0]), regression.ErrOneClass)
 	case 2:
 	default:
 		return nil, nil, "", fault("has %s: a label has two values; leave rows out or merge values", listed(order, counts))

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"propensity/datasets"
+	regression "propensity/train/logistic"
 )
 
 // numbers, booleans, categories and times make columns; NaN, "" and MissingTime
@@ -119,7 +120,7 @@ func TestReadLabelRefuses(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			_, _, _, err := readLabel(&c.column, c.positive)
 			says(t, err, ErrLabel, c.words...)
-			if (c.name == "one class") != errors.Is(err, ErrOneClass) {
+			if (c.name == "one class") != errors.Is(err, regression.ErrOneClass) {
 				t.Errorf("ErrOneClass: %v", err)
 			}
 		})

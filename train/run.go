@@ -84,9 +84,6 @@ func RunColumns(ctx context.Context, t Columns, s Spec, champion *Champion, prog
 	r.note(p.notes...)
 	r.note(cut.Note, folds.note, suspects(found))
 	progress("leaks", 1, 1)
-	if champion == nil {
-		p.keys = nil // from here on they only tell what a champion never saw
-	}
 	r.judging = p.encodeRows(e.encoder, cut.Test)
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -192,7 +192,7 @@ func TestExitCodes(t *testing.T) {
 		{exitUsage, "train A --data a.csv --label y", []string{`"A"`, "lower-case"}},
 		{exitUsage, "train a --data a.csv --label y --split magic", []string{`"magic"`, "time, order or group"}},
 		{exitUsage, "train a --data a.csv --label y --split time", []string{"--time"}},
-		{exitUsage, "train a --data a.csv --label y --learner magic", []string{`"magic"`, "logistic, cart, boosting"}},
+		{exitUsage, "train a --data a.csv --label y --learner magic", []string{`"magic"`, "scorecard, logistic, elastic, cart, additive, boosting"}},
 		{exitUsage, "train a --data a.csv --label y --types x=colour", []string{"x=colour", "number, boolean, category, time or text"}},
 		{exitUsage, "train a --data a.csv --label y --types x", []string{`"x"`, "column=type"}},
 		{exitUsage, "train a --data a.csv --label y --holdout 0", []string{"--holdout 0"}},

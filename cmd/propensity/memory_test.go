@@ -35,7 +35,7 @@ func TestTrainMemory(t *testing.T) {
 			t.Errorf("--memory %s: %s", memory, s.err)
 		}
 	}
-	mentions(t, train(exitUsage, "accounts.parquet", "--memory", "1KB").err, "logistic needs the whole table", "boosting alone")
+	mentions(t, train(exitUsage, "accounts.parquet", "--memory", "1KB").err, "logistic needs the whole table", "boosting or additive alone")
 	mentions(t, train(exitUsage, "accounts.parquet", "--memory", "1KB", "--learner", "boosting", "--surrogate").err, "surrogate needs the whole table")
 	mentions(t, train(exitUsage, "accounts.csv", "--memory", "1KB", "--learner", "boosting").err, "accounts.csv has ", "write it as Parquet")
 	train(exitDone, "accounts.csv", "--memory", "1GB", "--learner", "boosting")

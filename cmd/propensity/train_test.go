@@ -24,7 +24,7 @@ func TestTrain(t *testing.T) {
 		t.Errorf("no progress: %s", s.err)
 	}
 	want := []string{"accounts.csv", "registry/churn/aliases.json", "registry/churn/log.jsonl"}
-	for _, name := range []string{"baseline.arrow", "calibration.json", "card.md", "encoder.json", "manifest.json", "metrics.json", "model.arrow", "replay.arrow", "spec.yaml"} {
+	for _, name := range []string{"baseline.arrow", "calibration.json", "card.md", "encoder.json", "manifest.json", "metrics.json", "model.arrow", "replay.arrow", "report.html", "spec.yaml"} {
 		want = append(want, "registry/churn/v1/"+name)
 	}
 	if got := files(t, "."); !slices.Equal(got, want) {
@@ -248,7 +248,7 @@ func TestTrainAwkwardColumns(t *testing.T) {
 	}
 	write(t, "awkward.csv", strings.Join(lines, "\n")+"\n")
 	s := must(t, exitDone, "train", "m", "--data", "awkward.csv", "--id", "id", "--label", "churned=Yes", "--learner", "logistic")
-	mentions(t, s.out, "left out flat: it is 7 in every", "left out gone: it is missing", "left out mail: it looks like an id", "left out leak: each of its values goes with one outcome only")
+	mentions(t, s.out, "left out flat: it is 7 in every", "left out gone: it is missing", "left out mail: it looks like an id", "left out leak: it is a copy of the label: each of its 2 values goes with one outcome only")
 }
 
 func TestTrainFewPositives(t *testing.T) {

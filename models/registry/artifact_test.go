@@ -36,6 +36,7 @@ func smallArtifact(name string, k int) (models.Files, error) {
 		Ranking:     r,
 		Spec:        fmt.Appendf(nil, "version: 1 # %d\n", k),
 		Card:        []byte("# Small\n"),
+		Report:      []byte("<!DOCTYPE html>\n"),
 	}
 	return a.Files()
 }
