@@ -271,12 +271,13 @@ func (p *descent) refresh(ctx context.Context) error {
 
 // descend moves to the optimum at lambda from that at last.
 func (p *descent) descend(ctx context.Context, lambda, last float64) error {
-	const stale, rounding = 0.1, 1e-9
+	const stale, rounding, ahead = 0.15, 1e-9, 0.5
 	alpha := p.options.Alpha
 	grown := p.admit(alpha * (2*lambda - last))
 	before, old := 0.0, false
 	for p.steps = 1; p.steps <= p.maxSteps; p.steps++ {
 		if p.matrix == nil || grown || old {
+			p.admit(alpha * lambda * ahead) // those that the next penalties would admit
 			if err := p.refresh(ctx); err != nil {
 				return err
 			}
