@@ -60,6 +60,9 @@ func (p *descent) round(at []float64, which []int, lambda float64) (farthest flo
 	sizes, squares := lambda*p.options.Alpha, lambda*(1-p.options.Alpha)
 	for _, i := range which {
 		w, size := at[i], p.size[i]
+		if size <= 0 {
+			continue // all its rows are certain: nothing tells where it is best
+		}
 		pull := size*w - p.slope[i]
 		var next float64
 		switch {

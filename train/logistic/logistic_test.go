@@ -531,11 +531,25 @@ func TestLogisticRefuses(t *testing.T) {
 	}
 }
 
+// BenchmarkLogistic fits 50,000 rows of 10 numbers and 10 categories.
 func BenchmarkLogistic(b *testing.B) {
 	m := mixed(rand.New(rand.NewPCG(9, 10)), 50000, []int{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 4, 8, 8, 16, 16, 32, 50, 2, 2})
-	for b.Loop() {
-		if _, err := (Learner{}).Fit(b.Context(), m, features.Matrix{}); err != nil {
-			b.Fatal(err)
-		}
+	for name, fit := range map[string]func() error{
+		"L2":   func() error { _, err := Fit(b.Context(), &m, Options{}); return err },
+		"free": func() error { _, err := Fit(b.Context(), &m, Options{L2: -1}); return err },
+		"path": func() error { _, err := Path(b.Context(), &m, PathOptions{Alpha: 1}); return err },
+		"replicates": func() error {
+			_, err := Fit(b.Context(), &m, Options{Replicates: 100})
+			return err
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := fit(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

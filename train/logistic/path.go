@@ -148,6 +148,7 @@ func fitElastic(ctx context.Context, m *features.Matrix, o Options) (*Result, er
 	if err != nil {
 		return nil, err
 	}
+	p.maxSteps = o.MaxSteps
 	last := p.most()
 	for lambda := last * 0.7; ; lambda *= 0.7 {
 		lambda = max(lambda, o.Lambda)
@@ -175,8 +176,7 @@ type descent struct {
 	matrix []float64 // Hessian of the mean loss over them, by rows
 	size   []float64 // its diagonal
 	null   []float64 // gradient where all weights are 0
-	moved  []float64
-	slope  []float64
+	slope  []float64 // of the quadratic model, over them
 }
 
 func newDescent(ctx context.Context, m *features.Matrix, o PathOptions) (*descent, error) {
@@ -224,7 +224,7 @@ func (p *descent) mean(ctx context.Context, at []float64) (*point, error) {
 	return out, err
 }
 
-// penalty of the weights.
+// charge is the penalty of the weights.
 func (p *descent) charge(lambda float64, at []float64) float64 {
 	sizes, squares := 0.0, 0.0
 	for _, w := range at[1:] {
@@ -258,7 +258,7 @@ func (p *descent) refresh(ctx context.Context) error {
 	}
 	n := len(places)
 	p.places, p.matrix, p.size = places, h, make([]float64, n)
-	p.moved, p.slope = make([]float64, n), make([]float64, n)
+	p.slope = make([]float64, n)
 	for i := range n {
 		for j := i; j < n; j++ {
 			h[i*n+j] *= p.scale
