@@ -218,10 +218,13 @@ type ScorecardRow struct {
 
 // Scorecard is a scorecard as its readers know it.
 type Scorecard struct {
-	// A row has Base points at odds of Odds to 1 (negative to positive outcomes),
-	// and Double more points wherever the odds double.
+	// A row has Base points at odds of Odds to 1 against the positive label, and
+	// Double more points wherever the odds of the positive label double: more points,
+	// more probable.
 	Base   float64        `json:"base"`
 	Odds   float64        `json:"odds"`
 	Double float64        `json:"double"`
 	Rows   []ScorecardRow `json:"rows"`
+	// Table is the card as CSV, to be edited and learnt from again.
+	Table string `json:"table"`
 }

@@ -1,29 +1,46 @@
 package train
 
 import (
+	"context"
+
 	"propensity/datasets"
+	"propensity/models"
 	"propensity/train/doctor"
 )
 
-// Examine says whether a table holds enough to learn from, and what is the matter
-// with its columns. Errors are those of Run for a table or spec that cannot be
-// learnt from at all.
-func Examine(t *datasets.Table, s Spec) (*doctor.Report, error) {
+// Examine says whether a table holds enough to learn from, what is the matter
+// with its columns, and which of them may know the outcome. Errors are those of
+// Run for a table or spec that cannot be learnt from at all.
+func Examine(ctx context.Context, t *datasets.Table, s Spec) (*doctor.Report, []models.Leak, error) {
 	if err := s.Validate(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s = s.withDefaults()
 	p, err := prepare(inMemory{t}, s)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	found, err := p.court(ctx, s, sequence(len(p.label)))
+	if err != nil {
+		return nil, nil, err
 	}
 	in := doctor.Input{Label: p.label, Moments: p.moments, Group: p.group, Unlabelled: p.unlabelled, Holdout: s.Holdout}
 	for _, name := range p.candidates {
 		c, err := p.column(name)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		in.Columns = append(in.Columns, c)
 	}
-	return doctor.Examine(in)
+	r, err := doctor.Examine(in)
+	return r, found, err
+}
+
+// sequence is 0 to n-1.
+func sequence(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
 }

@@ -206,10 +206,7 @@ func (r *run) gate(winner *judged, champion *Champion, cut datasets.Split) error
 // fixed; the figures remain those of the model that was judged.
 func (r *run) refit(ctx context.Context, winner *judged) error {
 	r.progress("refit", 0, 1)
-	rows := make([]int, len(r.label))
-	for i := range rows {
-		rows[i] = i
-	}
+	rows := sequence(len(r.label))
 	e, err := r.encode(rows)
 	if err != nil {
 		return err

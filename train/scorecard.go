@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"strings"
 
 	"propensity/features"
 	"propensity/models"
@@ -55,6 +56,11 @@ func (r *run) points(ctx context.Context, winner *judged) error {
 		return err
 	}
 	card := fit.Card(r.encoder)
+	var table strings.Builder
+	if err := cards.Write(&table, fit.Table(r.encoder)); err != nil {
+		return err
+	}
+	card.Table = table.String()
 	r.metrics.Scorecard = &card
 	r.note(fit.Notes...)
 	return nil

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"propensity/datasets"
+	"propensity/models"
 	"propensity/train"
 	"propensity/train/doctor"
 )
@@ -17,6 +18,7 @@ type examined struct {
 	Name string `json:"name,omitempty"`
 	Data string `json:"data"`
 	*doctor.Report
+	Leaks []models.Leak `json:"leaks,omitempty"`
 }
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -27,8 +29,9 @@ func (a *app) doctorCommand() *cobra.Command {
 		Short: "Say whether a table holds enough to learn from, before any training",
 		Long: `Say whether a table holds enough to learn from: rows, accounts and positives, the
 base rate over time, how well the quality of a model would be known and how many more
-positives would halve that, rules of thumb beside it, and what is the matter with
-which column.
+positives would halve that, rules of thumb beside it, what is the matter with which
+column, and which of them may know the outcome, with the evidence: proven ones are
+left out by train, suspects are kept.
 
 With --data the table and its columns are given by flags. Without, the tables of the
 models of the project file are examined: of the named ones, or all.
@@ -75,14 +78,14 @@ func (a *app) examineAll(ctx context.Context, sources []source) error {
 		for _, note := range t.Notes {
 			a.say("note: %s", note)
 		}
-		r, err := train.Examine(t, in.spec)
+		r, found, err := train.Examine(ctx, t, in.spec)
 		if err != nil {
 			return inFile(in.data, err)
 		}
 		if r.Verdict == doctor.TooLittle {
 			little = append(little, in.data)
 		}
-		all = append(all, examined{in.spec.Name, in.data, r})
+		all = append(all, examined{in.spec.Name, in.data, r, found})
 		if !a.json {
 			a.showExamined(&all[len(all)-1])
 		}
@@ -145,6 +148,23 @@ func (a *app) showExamined(e *examined) {
 		rows = append(rows, []string{c.Name, c.Kind, fmt.Sprintf("%.1f %%", 100*float64(c.Missing)/float64(r.Rows)), fmt.Sprint(c.Distinct), strings.Join(matter, "; ")})
 	}
 	a.table(rows)
+	if len(e.Leaks) == 0 {
+		return
+	}
+	a.print("\nmay know the outcome")
+	for _, l := range e.Leaks {
+		what := "suspect, learnt from"
+		switch {
+		case l.Cleared != "":
+			what = l.Verdict + ", cleared: " + l.Cleared
+		case !l.Kept:
+			what = "proven, left out"
+		}
+		a.print("%s: %s", l.Column, what)
+		for _, v := range l.Evidence {
+			a.print("  %s", v.Detail)
+		}
+	}
 }
 
 // percent is a share with its interval.

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -59,28 +61,16 @@ func (a *app) modelsCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, names []string) error { return a.listModels(names) },
 	}
 	show := a.modelsSub("show MODEL[@VERSION|@ALIAS]", "Show what a version is and the evidence for it", func(_ *cobra.Command, ref registry.Ref) error { return a.showModel(ref) })
-	verify := a.modelsSub("verify MODEL[@VERSION|@ALIAS]", "Check every hash of a version and replay its rows", func(_ *cobra.Command, ref registry.Ref) error {
-		ref, err := a.open().Resolve(ref)
-		if err != nil {
-			return err
-		}
-		if err := a.open().Verify(ref.Name, ref.Version); err != nil {
-			return err
-		}
-		if a.json {
-			return a.printJSON(map[string]any{"model": ref.Name, "version": ref.Version, "whole": true})
-		}
-		a.print("%s@%d is whole: its hashes agree, and it gives the scores recorded in it", ref.Name, ref.Version)
-		return nil
-	})
+	verify := a.verifyCommand()
+	points := a.modelsSub("points MODEL[@VERSION|@ALIAS]", "Write a scorecard as a table to edit, for train --scorecard", func(_ *cobra.Command, ref registry.Ref) error { return a.writePoints(ref) })
 	log := a.modelsSub("log MODEL", "Show who published, promoted, rolled back or deleted what", func(_ *cobra.Command, ref registry.Ref) error { return a.showLog(ref.Name) })
 	for sub, example := range map[*cobra.Command]string{
 		list: "list churn --json", show: "show churn@champion", promote: `promote churn@7 --note "better on new accounts"`,
-		rollback: "rollback churn", verify: "verify churn@7", del: "delete churn@3", log: "log churn",
+		rollback: "rollback churn", verify: "verify churn@7 --data churn.parquet", points: "points churn@7 > points.csv", del: "delete churn@3", log: "log churn",
 	} {
 		sub.Example = "  propensity models " + example
 	}
-	c.AddCommand(list, show, a.diffCommand(), promote, rollback, verify, del, log)
+	c.AddCommand(list, show, a.diffCommand(), points, promote, rollback, verify, del, log)
 	return c
 }
 
@@ -143,22 +133,51 @@ func (a *app) listModels(names []string) error {
 	return nil
 }
 
-func (a *app) showModel(ref registry.Ref) error {
+// artifact reads a version.
+func (a *app) artifact(ref registry.Ref) (*models.Artifact, registry.Ref, error) {
 	ref, err := a.open().Resolve(ref)
 	if err != nil {
-		return err
+		return nil, ref, err
 	}
 	files, err := a.open().Read(ref.Name, ref.Version)
 	if err != nil {
-		return err
+		return nil, ref, err
 	}
 	art, err := models.ParseArtifact(files)
 	if err != nil {
-		return fmt.Errorf("%s: %w", ref, err)
+		return nil, ref, fmt.Errorf("%s: %w", ref, err)
+	}
+	return art, ref, nil
+}
+
+func (a *app) writePoints(ref registry.Ref) error {
+	art, ref, err := a.artifact(ref)
+	if err != nil {
+		return err
+	}
+	card := art.Metrics.Scorecard
+	if card == nil {
+		return fmt.Errorf("%w: %s is of the learner %s, not a scorecard", errUsage, ref, art.Manifest.Learner)
+	}
+	if a.json {
+		return a.printJSON(card)
+	}
+	_, err = io.WriteString(a.stdout, card.Table)
+	return err
+}
+
+func (a *app) showModel(ref registry.Ref) error {
+	art, ref, err := a.artifact(ref)
+	if err != nil {
+		return err
+	}
+	decided, err := a.decision(ref)
+	if err != nil {
+		return err
 	}
 	m := &art.Manifest
 	if a.json {
-		return a.printJSON(map[string]any{"model": ref.Name, "version": ref.Version, "manifest": m, "metrics": art.Metrics, "encoder": art.Encoder})
+		return a.printJSON(map[string]any{"model": ref.Name, "version": ref.Version, "manifest": m, "metrics": art.Metrics, "encoder": art.Encoder, "decision": decided})
 	}
 	a.print("%s@%d: probability that %s is %s", ref.Name, ref.Version, m.Label.Column, m.Label.Positive)
 	a.print("%s, %d features, from %d rows of %d accounts; split by %s", m.Learner, len(art.Encoder.Columns), m.Data.Rows, m.Data.Accounts, m.Split.Kind)
@@ -171,8 +190,42 @@ func (a *app) showModel(ref registry.Ref) error {
 	}
 	a.print("")
 	a.showMetrics(m, &art.Metrics)
-	showGate(a, art.Metrics.Gate)
+	if decided == nil {
+		showGate(a, art.Metrics.Gate)
+		return nil
+	}
+	a.print("")
+	a.print("decided %s by %s", decided.Time.Format(time.DateTime), decided.Actor)
+	showGate(a, decided.Gate)
 	return nil
+}
+
+// decided is what the gate said of a version when it was published, against the
+// champion of that day too, which the artifact does not know.
+type decided struct {
+	Time  time.Time   `json:"time"`
+	Actor string      `json:"actor"`
+	Gate  models.Gate `json:"gate"`
+}
+
+// decision reads it from the log; nil if it is not there.
+func (a *app) decision(ref registry.Ref) (*decided, error) {
+	entries, err := a.open().Log(ref.Name)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if e.Version != ref.Version || e.Facts["gate"] == nil {
+			continue
+		}
+		text, err := json.Marshal(e.Facts["gate"])
+		if err != nil {
+			return nil, err
+		}
+		d := &decided{Time: e.Time, Actor: e.Actor}
+		return d, json.Unmarshal(text, &d.Gate)
+	}
+	return nil, nil
 }
 
 // abbreviated is enough of a hash to tell versions apart by eye.

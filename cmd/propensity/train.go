@@ -8,6 +8,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,13 +27,15 @@ type source struct {
 	data    string
 	missing []string
 	spec    train.Spec
-	memory  int64 // bytes; a larger table is learnt from column by column; 0: none is
+	memory  int64  // bytes; a larger table is learnt from column by column; 0: none is
+	promote string // gate, always or never
 }
 
 func (a *app) trainCommand() *cobra.Command {
 	var in source
-	var memory string
+	var memory, promote, points string
 	var table *tableText
+	var more moreText
 	c := &cobra.Command{
 		Use:   "train [NAME...]",
 		Short: "Train models from a table and publish them",
@@ -46,7 +49,11 @@ With --memory, a Parquet table that is larger in memory than that (8 bytes a cel
 is learnt from column by column, by boosting alone; the model is the same to the
 bit. Besides the columns at hand, that takes about one byte a cell and 150 bytes a row.
 
-Exit code 3: the version was published, but a gate refused it the champion alias.`,
+Every version that gives the scores recorded in it is published. Whether it becomes
+champion is decided by the gate, or with --promote by you: always or never. The
+decision stands in the log with its figures (models log --json, models show).
+
+Exit code 3: the version was published, but the gate refused it the champion alias.`,
 		Example: `  propensity train churn --data telco.csv --id customerID --label Churn=Yes
   propensity train churn --data churn.parquet --id account_id --time moment --horizon 90 --label churned --value mrr
   propensity train                      # every model of propensity.yaml`,
@@ -56,13 +63,17 @@ Exit code 3: the version was published, but a gate refused it the champion alias
 			if in.memory, err = parseBytes(memory); err != nil {
 				return err
 			}
+			if !slices.Contains(promoteModes(), promote) {
+				return fmt.Errorf("%w: --promote %q: use %s", errUsage, promote, strings.Join(promoteModes(), ", "))
+			}
+			in.promote = promote
 			if in.data == "" {
 				sources, err := a.withoutData(c, names)
 				if err != nil {
 					return err
 				}
 				for i := range sources {
-					sources[i].memory = in.memory
+					sources[i].memory, sources[i].promote = in.memory, promote
 				}
 				return a.trainAll(c.Context(), sources)
 			}
@@ -74,6 +85,12 @@ Exit code 3: the version was published, but a gate refused it the champion alias
 			}
 			in.spec.Name, in.spec.Seed = names[0], a.seed
 			if err := in.parse(table); err != nil {
+				return err
+			}
+			if err := more.parse(&in.spec); err != nil {
+				return err
+			}
+			if in.spec.Scorecard.Table, err = readPoints(points); err != nil {
 				return err
 			}
 			return a.trainAll(c.Context(), []source{in})
@@ -89,6 +106,14 @@ Exit code 3: the version was published, but a gate refused it the champion alias
 	f.Float64Var(&in.spec.Boosting.Rate, "rate", 0, "`share` of each tree's step that boosting takes, above 0, to 1 (default: its own)")
 	f.IntVar(&in.spec.Tune, "tune", 0, "try so many settings of boosting, chosen by training rows that are held out (--tune alone: 8)")
 	f.Lookup("tune").NoOptDefVal = strconv.Itoa(train.Trials)
+	f.IntVar(&in.spec.Backtest, "backtest", 0, "`windows` before the newest to judge the learners in, as they would have done then; -1: none (default: 6 where rows are split by time or order)")
+	f.Float64Var(&in.spec.Prior, "prior", 0, "`share` of positives to expect from now on, if not that of the table")
+	f.IntVar(&in.spec.Capacity, "capacity", 0, "how many `accounts` can be worked each time that all are scored")
+	f.StringSliceVar(&in.spec.Segments, "segments", nil, "category `columns` by whose values the model is judged besides (default: those of few values)")
+	f.StringVar(&points, "scorecard", "", "`file` with a scorecard edited by hand, which the learner scorecard then is (see models points)")
+	f.StringVar(&in.spec.Scorecard.Prior, "scorecard-prior", "", "`kind` of scorecard that is not learnt, for too few outcomes: churn, conversion or upsell")
+	f.StringVar(&promote, "promote", promoteGate, "when the new version becomes champion: gate, always or never")
+	more.describe(f)
 	f.StringVar(&memory, "memory", "", "`limit`, such as 512MB or 4GB, above which a Parquet table is learnt from column by column")
 	f.BoolVar(&in.spec.Refit, "refit", false, "publish the winner fitted again on all rows")
 	f.BoolVar(&in.spec.Surrogate, "surrogate", false, "add one small tree that imitates the winner to its card")
@@ -101,6 +126,7 @@ Exit code 3: the version was published, but a gate refused it the champion alias
 type tableText struct {
 	label string
 	types []string
+	leaks []string
 }
 
 // describe adds the flags that say what a table holds.
@@ -111,8 +137,10 @@ func (in *source) describe(f *pflag.FlagSet) *tableText {
 	f.StringVar(&t.label, "label", "", "`column=value` of the positive outcome; the value may be left out for true/false and 1/0")
 	f.StringVar(&in.spec.Time, "time", "", "`column` of the moment: the newest window judges")
 	f.StringVar(&in.spec.Value, "value", "", "number `column` with the money at stake")
+	f.StringVar(&in.spec.Weight, "weight", "", "number `column`, above 0: how much a row teaches")
 	f.StringSliceVar(&in.spec.Drop, "drop", nil, "`columns` not to learn from")
 	f.StringSliceVar(&t.types, "types", nil, "types set by hand: `column=type` (number, boolean, category, time, text)")
+	f.StringArrayVar(&t.leaks, "leaks", nil, "what is no leak, and why: `column=reason`; it is learnt from whatever the court of leaks says")
 	f.StringSliceVar(&in.missing, "missing", nil, "`texts` that mean a missing value in every column")
 	f.Float64Var(&in.spec.Holdout, "holdout", 0.2, "`share` of the rows that only judge")
 	return t
@@ -124,7 +152,10 @@ func (in *source) parse(t *tableText) (err error) {
 		return fmt.Errorf("%w: --holdout 0 leaves no row to judge by", errUsage)
 	}
 	in.spec.Label, in.spec.Positive = parseLabel(t.label)
-	in.spec.Types, err = parseTypes(t.types)
+	if in.spec.Types, err = parseTypes(t.types); err != nil {
+		return err
+	}
+	in.spec.Leaks, err = pairs("leaks", t.leaks)
 	return err
 }
 
@@ -148,7 +179,8 @@ func settingFlags(c *cobra.Command, b train.BoostingSettings, tune int) error {
 // tableFlags refuses flags that only count with --data: they would be ignored.
 func tableFlags(c *cobra.Command) error {
 	var given []string
-	for _, name := range []string{"id", "label", "time", "horizon", "value", "drop", "types", "missing", "split", "holdout", "learner", "trees", "leaves", "rate", "tune", "refit", "surrogate", "rebands", "bands"} {
+	for _, name := range []string{"id", "label", "time", "horizon", "value", "drop", "types", "missing", "split", "holdout", "learner", "trees", "leaves", "rate", "tune", "refit", "surrogate", "rebands", "bands",
+		"weight", "leaks", "backtest", "prior", "capacity", "segments", "scorecard", "scorecard-prior", "monotone", "together", "questions"} {
 		if c.Flags().Changed(name) {
 			given = append(given, "--"+name)
 		}
@@ -157,33 +189,6 @@ func tableFlags(c *cobra.Command) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %s only with --data; for the models of the project file write it there", errUsage, strings.Join(given, ", "))
-}
-
-// parseLabel splits "Churn=Yes" at its last =; without one the value is to be found.
-func parseLabel(s string) (column, positive string) {
-	if i := strings.LastIndexByte(s, '='); i > 0 {
-		return s[:i], s[i+1:]
-	}
-	return s, ""
-}
-
-func parseTypes(pairs []string) (map[string]datasets.Kind, error) {
-	if len(pairs) == 0 {
-		return nil, nil
-	}
-	out := make(map[string]datasets.Kind, len(pairs))
-	for _, p := range pairs {
-		i := strings.LastIndexByte(p, '=')
-		if i <= 0 {
-			return nil, fmt.Errorf("%w: --types %q: write column=type", errUsage, p)
-		}
-		k, err := datasets.ParseKind(p[i+1:])
-		if err != nil {
-			return nil, fmt.Errorf("%w: --types %q: %w", errUsage, p, err)
-		}
-		out[p[:i]] = k
-	}
-	return out, nil
 }
 
 // withoutData are models of the project file, where flags say nothing of a table.
@@ -236,7 +241,7 @@ func (a *app) trainAll(ctx context.Context, sources []source) error {
 			break
 		}
 		results = append(results, *t)
-		if !t.Promoted {
+		if !t.Promoted && !t.Kept {
 			refused = append(refused, fmt.Sprintf("%s@%d", t.Name, t.Version))
 		}
 		if !a.json {
@@ -277,12 +282,12 @@ func (a *app) train(ctx context.Context, in source) (*trained, error) {
 		Name: in.spec.Name, Hash: r.Artifact.Hash(), Seconds: time.Since(start).Seconds(),
 		Manifest: &r.Artifact.Manifest, Metrics: &r.Artifact.Metrics, Gate: r.Gate,
 	}
-	return t, a.publish(ctx, t, r.Files, filepath.Base(in.data))
+	return t, a.publish(ctx, t, r.Files, in)
 }
 
 // publish publishes what was trained, unless a version is the same to the bit,
-// and makes it champion if the gate lets it.
-func (a *app) publish(ctx context.Context, t *trained, files models.Files, data string) error {
+// and makes it champion if the gate, or the caller, lets it.
+func (a *app) publish(ctx context.Context, t *trained, files models.Files, in source) error {
 	reg := a.open()
 	version, err := sameVersion(reg, t.Name, t.Hash)
 	if err != nil {
@@ -291,20 +296,25 @@ func (a *app) publish(ctx context.Context, t *trained, files models.Files, data 
 	t.Version, t.Identical = version, version > 0
 	if !t.Identical {
 		t.Version, err = reg.Publish(ctx, t.Name, files, registry.Event{Actor: actor(), Note: "trained", Facts: map[string]any{
-			"data": data, "seconds": t.Seconds, "go": runtime.Version(), "cpus": runtime.NumCPU(), "gate": t.Gate,
+			"data": filepath.Base(in.data), "seconds": t.Seconds, "go": runtime.Version(), "cpus": runtime.NumCPU(), "gate": t.Gate, "promote": in.promote,
 		}})
 		if err != nil {
 			return err
 		}
 	}
-	if t.Promoted = t.Gate.Passed; !t.Promoted {
+	t.Kept = in.promote == promoteNever
+	if t.Promoted = !t.Kept && (t.Gate.Passed || in.promote == promoteAlways); !t.Promoted {
 		return nil
 	}
 	aliases, err := reg.Aliases(t.Name)
 	if err != nil || aliases[registry.Champion] == t.Version {
 		return err
 	}
-	return reg.Promote(ctx, t.Name, t.Version, registry.Champion, registry.Event{Actor: actor(), Note: "passed the gate of its training"})
+	note := "passed the gate of its training"
+	if !t.Gate.Passed {
+		note = "the gate of its training said no; promoted by --promote always"
+	}
+	return reg.Promote(ctx, t.Name, t.Version, registry.Champion, registry.Event{Actor: actor(), Note: note})
 }
 
 // sameVersion is the version with that hash, 0 if there is none.

@@ -16,12 +16,14 @@ type trained struct {
 	Version int    `json:"version"`
 	Hash    string `json:"hash"`
 	// Identical says that the version was there before, the same to the bit.
-	Identical bool             `json:"identical"`
-	Promoted  bool             `json:"promoted"`
-	Gate      models.Gate      `json:"gate"`
-	Seconds   float64          `json:"seconds"`
-	Manifest  *models.Manifest `json:"manifest"`
-	Metrics   *models.Metrics  `json:"metrics"`
+	Identical bool `json:"identical"`
+	Promoted  bool `json:"promoted"`
+	// Kept says that it was not to become champion (--promote never).
+	Kept     bool             `json:"kept,omitempty"`
+	Gate     models.Gate      `json:"gate"`
+	Seconds  float64          `json:"seconds"`
+	Manifest *models.Manifest `json:"manifest"`
+	Metrics  *models.Metrics  `json:"metrics"`
 }
 
 // showTrained tells people how the training went.
@@ -43,10 +45,14 @@ func (a *app) showTrained(t *trained) {
 	if t.Identical {
 		a.print("the same to the bit as %s@%d: not published again", t.Name, t.Version)
 	}
-	if t.Promoted {
+	switch {
+	case t.Promoted:
 		a.print("%s@%d is champion: %s", t.Name, t.Version, filepath.Join(a.registry, t.Name, "v"+strconv.Itoa(t.Version)))
 		a.print("next: propensity score %s@champion%s --in new.csv --out scores.csv", t.Name, a.registryFlag())
-	} else {
+	case t.Kept:
+		a.print("%s@%d is published, and not promoted, as asked: %s", t.Name, t.Version, filepath.Join(a.registry, t.Name, "v"+strconv.Itoa(t.Version)))
+		a.print("next: propensity models promote %s@%d%s", t.Name, t.Version, a.registryFlag())
+	default:
 		a.print("%s@%d is NOT champion: %s", t.Name, t.Version, filepath.Join(a.registry, t.Name, "v"+strconv.Itoa(t.Version)))
 		a.print("next: propensity models promote %s@%d%s   # if you know better than the gate", t.Name, t.Version, a.registryFlag())
 	}
@@ -122,7 +128,7 @@ func interval(v evaluate.Interval) string {
 
 func brierText(brier map[string]float64) string {
 	var parts []string
-	for _, kind := range []string{"none", "platt", "isotonic"} {
+	for _, kind := range []string{"none", "platt", "beta", "isotonic"} {
 		if v, ok := brier[kind]; ok {
 			parts = append(parts, fmt.Sprintf("%s %.5f", kind, v))
 		}
