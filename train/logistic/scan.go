@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/floats"
+
 	"propensity/features"
 )
 
@@ -93,31 +95,36 @@ func categoryColumn(f features.Feature, xs, weight []float64) (designColumn, err
 
 func numberColumn(f features.Feature, xs, weight []float64) (designColumn, error) {
 	c := designColumn{scale: 1, inverse: 1, slot: -1, hole: -1, missing: -1, reference: -1}
-	known, total := 0, 0.0
 	c.before = make([]int, 0, (len(xs)+block-1)/block+1)
 	low, high := math.Inf(1), math.Inf(-1)
-	for i, x := range xs {
-		if i%block == 0 {
-			c.before = append(c.before, len(c.holes))
+	for first := 0; first < len(xs); first += block {
+		c.before = append(c.before, len(c.holes))
+		for r, x := range xs[first:min(len(xs), first+block)] {
+			if x != x {
+				c.holes = append(c.holes, int32(first+r))
+				continue
+			}
+			if x < low {
+				low = x
+			}
+			if x > high {
+				high = x
+			}
 		}
-		w := weigh(weight, i)
-		total += w
-		switch {
-		case math.IsNaN(x):
-			c.mass += w
-			c.holes = append(c.holes, int32(i))
-			continue
-		case math.IsInf(x, 0):
-			return c, fmt.Errorf("feature %q, row %d: %v is not finite", f.Name, i, x)
-		case x < low:
-			low = x
-		}
-		if x > high {
-			high = x
-		}
-		known++
 	}
 	c.before = append(c.before, len(c.holes))
+	known := len(xs) - len(c.holes)
+	if math.IsInf(low, -1) || (math.IsInf(high, 1) && known > 0) {
+		i := slices.IndexFunc(xs, func(x float64) bool { return math.IsInf(x, 0) })
+		return c, fmt.Errorf("feature %q, row %d: %v is not finite", f.Name, i, xs[i])
+	}
+	for _, i := range c.holes {
+		c.mass += weigh(weight, int(i))
+	}
+	total := float64(len(xs))
+	if weight != nil {
+		total = floats.Sum(weight)
+	}
 	if known == 0 {
 		return c, nil
 	}
@@ -145,8 +152,12 @@ func numberColumn(f features.Feature, xs, weight []float64) (designColumn, error
 	for i, x := range xs {
 		if x == x {
 			u := (x - c.fill) / unit
-			mean += weigh(weight, i) * u
-			squares += weigh(weight, i) * u * u
+			w := u
+			if weight != nil {
+				w *= weight[i]
+			}
+			mean += w
+			squares += w * u
 		}
 	}
 	mean /= total
@@ -206,15 +217,16 @@ func middle(xs []float64, known, first, last int) (low, high float64) {
 			from, to := sample[max(0, at-n/16)], sample[min(n-1, at+n/16)]
 			below, equal := 0, 0 // to from
 			between := make([]float64, 0, known/6)
-			for _, x := range xs {
-				switch {
-				case x < from:
-					below++
-				case x == from:
-					equal++
-				case x < to:
-					between = append(between, x)
+			var some [256]float64 // sorted out without a branch: none would be foretold
+			for rest := xs; len(rest) > 0; rest = rest[min(len(rest), len(some)):] {
+				k := 0
+				for _, x := range rest[:min(len(rest), len(some))] {
+					some[k&255] = x
+					k += one(x > from) & one(x < to)
+					below += one(x < from)
+					equal += one(x == from)
 				}
+				between = append(between, some[:k]...)
 			}
 			rank := first - below
 			switch next := last - below - equal; {
@@ -236,6 +248,14 @@ func middle(xs []float64, known, first, last int) (low, high float64) {
 	}
 	slices.Sort(all)
 	return all[first], all[last]
+}
+
+// one is 1 if it is so.
+func one(so bool) int {
+	if so {
+		return 1
+	}
+	return 0
 }
 
 // weightedMedian is the median if every row stood there as often as it weighs.
