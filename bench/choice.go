@@ -9,8 +9,8 @@ import (
 	"propensity/train"
 )
 
-// choiceRows are the rows of a table that learners are chosen on: 2,000 of them judge.
-const choiceRows = 10_000
+// choiceRows are the rows of a table that learners are chosen on: 3,000 of them judge.
+const choiceRows = 15_000
 
 // choiceProof asks for the simplest model that wins.
 func choiceProof() proof {
@@ -23,9 +23,10 @@ func choiceProof() proof {
 	}
 }
 
-// signUps is what to learn from a table of sign-ups.
+// signUps is what to learn from a table of sign-ups. A backtest takes long and
+// decides nothing.
 func signUps(seed uint64) train.Spec {
-	return train.Spec{Name: "signup", ID: "account_id", Time: "moment", Label: "converted", Seed: seed}
+	return train.Spec{Name: "signup", ID: "account_id", Time: "moment", Label: "converted", Backtest: -1, Seed: seed}
 }
 
 func proveChoice(ctx context.Context, r *run) error {
