@@ -7,35 +7,41 @@ import (
 	"propensity/models"
 )
 
+// weakShown are the weak segments that are shown at once; the others are folded.
+const weakShown = 10
+
 func (r *reporter) segmentsSection() (section, error) {
 	s := section{ID: "segments", Title: "Where it is weak"}
 	if len(r.e.Segments) == 0 {
 		return s, nil
 	}
-	head := []string{"segment", "what is the matter", "had the outcome", "promised", "ROC AUC", "log loss", "rows", "accounts"}
-	weak, others := &table{Head: head, Left: 2}, &table{Head: head, Left: 2}
+	head := []string{"segment", "what is the matter", "had the outcome", "promised", "ROC AUC", "rows"}
+	weak, more, others := &table{Head: head, Left: 2}, &table{Head: head, Left: 2}, &table{Head: head, Left: 2}
 	for _, x := range r.e.Segments {
 		to, mark, what := others, "", "nothing found"
 		switch {
 		case x.Weak != "":
 			to, mark, what = weak, "bad", sentence(x.Weak)
+			if len(weak.Rows) >= weakShown {
+				to = more
+			}
 		case x.Few:
 			what = "too few accounts to judge"
 		}
-		area, loss := "–", "–"
+		area := "–"
 		if x.ROCAUC != nil {
 			area = ranged(*x.ROCAUC, 3)
 		}
-		if x.LogLoss != nil {
-			loss = ranged(*x.LogLoss, 4)
-		}
-		to.add(mark, x.Column+" = "+x.Value, what, rate(x.Observed), percent(x.MeanProbability), area, loss, count(x.Rows), count(x.Accounts))
+		to.add(mark, x.Column+" = "+x.Value, what, rate(x.Observed), percent(x.MeanProbability), area, count(x.Rows))
 	}
 	if len(weak.Rows) == 0 {
 		s.Text = []string{fmt.Sprintf("In none of %s is it worse than chance explains.", many(len(r.e.Segments), "segment"))}
 	} else {
-		s.Text = []string{fmt.Sprintf("In %d of %s it does worse than chance explains.", len(weak.Rows), many(len(r.e.Segments), "segment"))}
+		s.Text = []string{fmt.Sprintf("In %d of %s it does worse than chance explains.", len(weak.Rows)+len(more.Rows), many(len(r.e.Segments), "segment"))}
 		s.Blocks = append(s.Blocks, block{Title: "Weak", Table: weak})
+	}
+	if len(more.Rows) > 0 {
+		s.Blocks = append(s.Blocks, block{Title: many(len(more.Rows), "more weak segment"), Table: more, Folded: true})
 	}
 	if len(others.Rows) > 0 {
 		s.Blocks = append(s.Blocks, block{Title: many(len(others.Rows), "other segment"), Table: others, Folded: true})
