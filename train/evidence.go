@@ -59,6 +59,7 @@ func (r *run) coefficients(ctx context.Context, winner *judged) error {
 	if !ok || l.Lambda > 0 || r.matrix.Rows() > replicatesRows {
 		return nil
 	}
+	r.progress("bounds of the weights", 0, 1)
 	o := regression.Options(l)
 	o.Replicates, o.Seed = replicates, r.Seed
 	fit, err := regression.Fit(ctx, &r.matrix, o)
@@ -71,6 +72,7 @@ func (r *run) coefficients(ctx context.Context, winner *judged) error {
 		names, levels = append(names, c.Name), append(levels, c.Levels)
 	}
 	r.metrics.Coefficients = fit.Coefficients(names, levels)
+	r.progress("bounds of the weights", 1, 1)
 	return nil
 }
 
@@ -156,7 +158,12 @@ func (r *run) learn(ctx context.Context, winner *judged) (err error) {
 		return err
 	}
 	in.Refit = func(ctx context.Context, m features.Matrix) (models.Model, error) {
-		return winner.Fit(ctx, m, features.Matrix{})
+		learner := winner.Learner
+		if b, ok := learner.(Boosting); ok { // the matrix may have fewer features
+			b.Options = r.constrained(b.Options, &m)
+			learner = b
+		}
+		return learner.Fit(ctx, m, features.Matrix{})
 	}
 	question := map[string]string{}
 	for q, columns := range r.Questions {

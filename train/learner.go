@@ -52,6 +52,12 @@ func (s Spec) boostingOptions(name string, m *features.Matrix) gbdt.Options {
 		o = gbdt.AdditiveDefaults()
 		o.Seed = s.Seed
 	}
+	return s.constrained(o, m)
+}
+
+// constrained are options with what the spec allows, by the places that its
+// columns have in the matrix.
+func (s Spec) constrained(o gbdt.Options, m *features.Matrix) gbdt.Options {
 	place := map[string]int{}
 	for j, f := range m.Features {
 		place[f.Name] = j
@@ -64,7 +70,7 @@ func (s Spec) boostingOptions(name string, m *features.Matrix) gbdt.Options {
 			}
 		}
 	}
-	if name == boosting && len(s.Together) > 0 {
+	if !o.Additive && len(s.Together) > 0 {
 		o.Groups = [][]int{}
 		for _, columns := range s.Together {
 			var group []int

@@ -291,8 +291,8 @@ func TestRunLeavesOut(t *testing.T) {
 
 // A run that is interrupted ends within a second, at whatever stage, and gives nothing.
 func TestRunStops(t *testing.T) {
-	table, s := known(3000, 5), mSpec
-	s.Refit, s.Learners = true, LearnerNames()
+	table, s := drifting(40, 32, 5, always(1), always(0)), Spec{Name: "m", ID: "who", Time: "when", Label: "y", Seed: 1}
+	s.Refit, s.Surrogate, s.Learners, s.Backtest = true, true, LearnerNames(), 2
 	type place struct {
 		stage string
 		done  int
@@ -303,7 +303,7 @@ func TestRunStops(t *testing.T) {
 	}
 	seen := map[string]int{}
 	for _, p := range places {
-		if seen[p.stage]++; seen[p.stage] > 3 { // the first few of each stage
+		if seen[p.stage]++; seen[p.stage] > 1 { // the first of each stage
 			continue
 		}
 		ctx, cancel := context.WithCancel(context.Background())
@@ -315,7 +315,7 @@ func TestRunStops(t *testing.T) {
 			}
 		})
 		cancel()
-		if p.stage == "refit" && p.done == 1 { // the last word: nothing is left to stop
+		if p.stage == "surrogate" && p.done == 1 { // the last word: nothing is left to stop
 			continue
 		}
 		if !errors.Is(err, context.Canceled) || r != nil {
@@ -325,7 +325,7 @@ func TestRunStops(t *testing.T) {
 			t.Errorf("%s %d: stopped after %v", p.stage, p.done, took)
 		}
 	}
-	for _, stage := range append([]string{"prepare", "refit"}, s.Learners...) {
+	for _, stage := range append([]string{"prepare", "leaks", "backtest", "what it learnt", "surrogate", "refit"}, s.Learners...) {
 		if seen[stage] == 0 {
 			t.Errorf("stage %s was never told", stage)
 		}
