@@ -80,3 +80,42 @@ func TestSameBitsAtAnyGOMAXPROCS(t *testing.T) {
 		}
 	}
 }
+
+// TestMadeColumns: columns that the matrix has to make give the same bits as those
+// it holds, and with weights both ways to solve for a step the same optimum.
+func TestMadeColumns(t *testing.T) {
+	m := mixed(rand.New(rand.NewPCG(91, 1)), 3000, []int{0, 5, 0, 0, 9})
+	for i := range m.Label {
+		m.Weight = append(m.Weight, 0.5+float64(i%4))
+	}
+	made := m
+	made.Columns = nil
+	for i := range m.Label {
+		made.Index = append(made.Index, i)
+	}
+	made.Load = func(dst []float64, j int, rows []int) error {
+		for k, i := range rows {
+			dst[k] = m.Columns[j][i]
+		}
+		return nil
+	}
+	for _, o := range []Options{{L2: 3}, {L2: -1}, {Lambda: 0.02, Alpha: 1}} {
+		a, err := Fit(t.Context(), &m, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := Fit(t.Context(), &made, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(coefficientsOf(a.Model), coefficientsOf(b.Model)) || !slices.Equal(a.errors, b.errors) {
+			t.Errorf("%+v: other bits", o)
+		}
+		if o.L2 > 0 {
+			c, err := Learner(o).fit(t.Context(), &made, 0)
+			if err != nil || !allNear(coefficientsOf(a.Model), coefficientsOf(c), 1e-7) {
+				t.Errorf("conjugate gradients, %v: %v, want %v", err, coefficientsOf(c), coefficientsOf(a.Model))
+			}
+		}
+	}
+}
