@@ -51,7 +51,7 @@ one, --all shows each. Where the table has no moments, --at is the moment (defau
 	f.StringVar(&o.at, "at", "", "the newest row up to this `moment`; where the table has none, the moment itself")
 	f.BoolVar(&o.all, "all", false, "every row of the account")
 	f.IntVar(&o.reasons, "reasons", -1, "`number` of reasons, the others in one line (default: all)")
-	f.Lookup("reasons").DefValue = ""
+	f.Lookup("reasons").DefValue = "0" // not shown
 	f.BoolVar(&o.allowMissing, "allow-missing", false, "take columns that the table lacks as missing")
 	f.StringSliceVar(&o.missing, "missing", nil, "`texts` that mean a missing value in every column")
 	return c

@@ -25,7 +25,7 @@ func promoteModes() []string { return []string{promoteGate, promoteAlways, promo
 type moreText struct{ monotone, together, questions []string }
 
 func (t *moreText) describe(f *pflag.FlagSet) {
-	f.StringSliceVar(&t.monotone, "monotone", nil, "number columns in which the probability may only rise or fall: `column=rising` or column=falling; boosting and additive")
+	f.StringSliceVar(&t.monotone, "monotone", nil, "number columns in which the probability may only rise or fall: `column=rising` or column=falling; only boosting and additive keep to it")
 	f.StringArrayVar(&t.together, "together", nil, "`columns`, with commas, that may act together in boosting; one flag a group, and a column in none acts alone")
 	f.StringArrayVar(&t.questions, "questions", nil, "columns that come from one question: `question=column,column`")
 }

@@ -63,6 +63,14 @@ func (a *app) modelsCommand() *cobra.Command {
 	show := a.modelsSub("show MODEL[@VERSION|@ALIAS]", "Show what a version is and the evidence for it", func(_ *cobra.Command, ref registry.Ref) error { return a.showModel(ref) })
 	verify := a.verifyCommand()
 	points := a.modelsSub("points MODEL[@VERSION|@ALIAS]", "Write a scorecard as a table to edit, for train --scorecard", func(_ *cobra.Command, ref registry.Ref) error { return a.writePoints(ref) })
+	points.Long = `Write the points of a scorecard as CSV, to edit and train with again:
+
+  propensity models points churn@7 > points.csv
+  propensity train churn ... --learner scorecard --scorecard points.csv
+
+One row a bin. A number's bin is above "from", up to "to"; the levels of a category stand
+with | between; "state" is missing, or other for all levels that stand nowhere. The
+rows without a feature say what points mean, and where every account starts.`
 	log := a.modelsSub("log MODEL", "Show who published, promoted, rolled back or deleted what", func(_ *cobra.Command, ref registry.Ref) error { return a.showLog(ref.Name) })
 	for sub, example := range map[*cobra.Command]string{
 		list: "list churn --json", show: "show churn@champion", promote: `promote churn@7 --note "better on new accounts"`,

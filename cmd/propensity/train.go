@@ -46,14 +46,18 @@ With --data the table and its columns are given by flags, for one NAME. Without,
 the models of the project file are trained: the named ones, or all.
 
 With --memory, a Parquet table that is larger in memory than that (8 bytes a cell)
-is learnt from column by column, by boosting alone; the model is the same to the
-bit. Besides the columns at hand, that takes about one byte a cell and 150 bytes a row.
+is learnt from column by column, by boosting or additive alone; the model is the same
+to the bit. Besides the columns at hand, that takes about one byte a cell and 150 bytes a row.
 
 Every version that gives the scores recorded in it is published. Whether it becomes
 champion is decided by the gate, or with --promote by you: always or never. The
 decision stands in the log with its figures (models log --json, models show).
 
-Exit code 3: the version was published, but the gate refused it the champion alias.`,
+Columns that are proven to know the outcome are left out, suspects are kept and told:
+see doctor, which shows the evidence; --leaks overrules, --drop leaves out.
+
+Exit code 3: the version was published, but the gate refused it the champion alias.
+docs/TRAINING.md is the guide.`,
 		Example: `  propensity train churn --data telco.csv --id customerID --label Churn=Yes
   propensity train churn --data churn.parquet --id account_id --time moment --horizon 90 --label churned --value mrr
   propensity train                      # every model of propensity.yaml`,
@@ -107,18 +111,19 @@ Exit code 3: the version was published, but the gate refused it the champion ali
 	f.IntVar(&in.spec.Tune, "tune", 0, "try so many settings of boosting, chosen by training rows that are held out (--tune alone: 8)")
 	f.Lookup("tune").NoOptDefVal = strconv.Itoa(train.Trials)
 	f.IntVar(&in.spec.Backtest, "backtest", 0, "`windows` before the newest to judge the learners in, as they would have done then; -1: none (default: 6 where rows are split by time or order)")
-	f.Float64Var(&in.spec.Prior, "prior", 0, "`share` of positives to expect from now on, if not that of the table")
+	f.Float64Var(&in.spec.Prior, "prior", 0, "`share` of positives to expect from now on, if not that of the table (0.1 is 10 %)")
 	f.IntVar(&in.spec.Capacity, "capacity", 0, "how many `accounts` can be worked each time that all are scored")
 	f.StringSliceVar(&in.spec.Segments, "segments", nil, "category `columns` by whose values the model is judged besides (default: those of few values)")
-	f.StringVar(&points, "scorecard", "", "`file` with a scorecard edited by hand, which the learner scorecard then is (see models points)")
-	f.StringVar(&in.spec.Scorecard.Prior, "scorecard-prior", "", "`kind` of scorecard that is not learnt, for too few outcomes: churn, conversion or upsell")
-	f.StringVar(&promote, "promote", promoteGate, "when the new version becomes champion: gate, always or never")
+	f.StringVar(&points, "scorecard", "", "`file` with a scorecard edited by hand, which --learner scorecard then is (see models points)")
+	f.StringVar(&in.spec.Scorecard.Prior, "scorecard-prior", "", "`kind` of prior card that --learner scorecard then is, not learnt, for too few outcomes: churn, conversion or upsell")
+	f.StringVar(&promote, "promote", promoteGate, "`when` the new version becomes champion: gate (if it passes it), always or never")
 	more.describe(f)
 	f.StringVar(&memory, "memory", "", "`limit`, such as 512MB or 4GB, above which a Parquet table is learnt from column by column")
 	f.BoolVar(&in.spec.Refit, "refit", false, "publish the winner fitted again on all rows")
 	f.BoolVar(&in.spec.Surrogate, "surrogate", false, "add one small tree that imitates the winner to its card")
 	f.BoolVar(&in.spec.Rebands, "rebands", false, "cut the bands anew instead of keeping the champion's")
-	f.Float64SliceVar(&in.spec.Bands, "bands", nil, "`probabilities` from which the bands A, B, C ... start, the last 0")
+	f.Float64SliceVar(&in.spec.Bands, "bands", nil, "`probabilities` from which the bands A, B, C ... start, falling, the last 0 (default: the champion's, else percentiles 90, 70, 40, 15)")
+	f.Lookup("bands").DefValue = "" // not shown
 	return c
 }
 
@@ -137,7 +142,7 @@ func (in *source) describe(f *pflag.FlagSet) *tableText {
 	f.StringVar(&t.label, "label", "", "`column=value` of the positive outcome; the value may be left out for true/false and 1/0")
 	f.StringVar(&in.spec.Time, "time", "", "`column` of the moment: the newest window judges")
 	f.StringVar(&in.spec.Value, "value", "", "number `column` with the money at stake")
-	f.StringVar(&in.spec.Weight, "weight", "", "number `column`, above 0: how much a row teaches")
+	f.StringVar(&in.spec.Weight, "weight", "", "number `column`, above 0: how much a row teaches; figures and calibration count each row once")
 	f.StringSliceVar(&in.spec.Drop, "drop", nil, "`columns` not to learn from")
 	f.StringSliceVar(&t.types, "types", nil, "types set by hand: `column=type` (number, boolean, category, time, text)")
 	f.StringArrayVar(&t.leaks, "leaks", nil, "what is no leak, and why: `column=reason`; it is learnt from whatever the court of leaks says")
