@@ -28,9 +28,10 @@ const (
 //
 // Each candidate is fitted on four fifths of the accounts and judged by Brier on
 // the fifth that is left, in turn. Platt is kept if its Brier is lower than that
-// of none by a paired 95 % interval, clustered by account, that excludes zero;
-// beta, and then isotonic, tried from 1,000 rows and 200 of either label on, if it
-// likewise beats the one kept so far. What is kept is then fitted on all rows. With too
+// of none, and chance does not explain the difference, of Brier or of log loss, which
+// sees more at either end: a paired 95 % interval, clustered by account, excludes zero.
+// Beta, and then isotonic, tried from 1,000 rows and 200 of either label on, is kept if
+// it likewise beats the one kept so far. What is kept is then fitted on all rows. With too
 // few accounts to judge, none is kept. A candidate that cannot be fitted, such
 // as Platt's where the slope is not above 0, is not in the choice's Brier.
 //
@@ -68,16 +69,27 @@ func fitCalibration(raw, y []float64, group []int, seed uint64) (models.Calibrat
 			continue
 		}
 		choice.Brier[whole.Kind] = evaluate.Brier(y, out)
-		gain, err := evaluate.PairedBrier(y, out, keptOut, group)
+		better, err := certainly(y, out, keptOut, group)
 		if err != nil {
 			return fail(err)
 		}
-		if gain.Low > 0 {
+		if better {
 			kept, keptOut = whole, out
 		}
 	}
 	choice.Kind = kept.Kind
 	return kept, choice, nil
+}
+
+// certainly says whether a has the lower Brier, and that or the log loss is lower by
+// more than chance.
+func certainly(y, a, b []float64, group []int) (bool, error) {
+	brier, err := evaluate.PairedBrier(y, a, b, group)
+	if err != nil || brier.Mean <= 0 {
+		return false, err
+	}
+	loss, err := evaluate.PairedLogLoss(y, a, b, group)
+	return brier.Low > 0 || loss.Low > 0, err
 }
 
 func checkCalibration(raw, y []float64, group []int) (positives int, err error) {

@@ -105,6 +105,41 @@ func TestCalibrationNotForNoise(t *testing.T) {
 	}
 }
 
+// Fifteen of 1,500 rows are positive, where b says one in a thousand and a one in a
+// hundred: more than chance by log loss, not by Brier.
+func TestCertainly(t *testing.T) {
+	const rows = 1500
+	y, a, b, mid := make([]float64, rows), make([]float64, rows), make([]float64, rows), make([]float64, rows)
+	group := make([]int, rows)
+	for i := range y {
+		a[i], b[i], mid[i], group[i] = 0.01, 0.001, 0.01, i
+		if i < 15 {
+			y[i] = 1
+		}
+		if i >= 1000 {
+			mid[i] = 0.04 // costs Brier more than what is won, log loss less
+		}
+	}
+	brier, err := evaluate.PairedBrier(y, a, b, group)
+	if err != nil || !(brier.Mean > 0 && brier.Low < 0) {
+		t.Fatalf("Brier: %+v, %v", brier, err)
+	}
+	brier, _ = evaluate.PairedBrier(y, mid, b, group)
+	loss, err := evaluate.PairedLogLoss(y, mid, b, group)
+	if err != nil || brier.Mean >= 0 || loss.Mean <= 0 {
+		t.Fatalf("Brier %+v, log loss %+v, %v", brier, loss, err)
+	}
+	for _, c := range []struct {
+		name string
+		a, b []float64
+		want bool
+	}{{"by log loss", a, b, true}, {"the other way", b, a, false}, {"the same", a, a, false}, {"Brier is higher", mid, b, false}} {
+		if got, err := certainly(y, c.a, c.b, group); err != nil || got != c.want {
+			t.Errorf("%s: %v, %v", c.name, got, err)
+		}
+	}
+}
+
 func TestCalibrationInput(t *testing.T) {
 	for name, c := range map[string]struct {
 		raw, y []float64
