@@ -26,8 +26,10 @@ var peerFigures []byte
 
 // figures are the quality of one library on one table.
 type figures struct {
-	ROCAUC  float64 `json:"roc_auc"`
-	LogLoss float64 `json:"log_loss"`
+	ROCAUC           float64 `json:"roc_auc"`
+	LogLoss          float64 `json:"log_loss"`
+	Brier            float64 `json:"brier"`
+	CalibrationError float64 `json:"calibration_error"`
 }
 
 type peerTable struct {
@@ -35,6 +37,16 @@ type peerTable struct {
 	Variant string             `json:"variant"`
 	Peers   map[string]figures `json:"peers"`
 }
+
+func (p peerTable) name() string {
+	if p.Variant != "" {
+		return p.Table + " (" + p.Variant + ")"
+	}
+	return p.Table
+}
+
+func four(x float64) string   { return fmt.Sprintf("%.4f", x) }
+func signed(x float64) string { return fmt.Sprintf("%+.4f", x) }
 
 // A logistic regression has one right answer; a boosted model is held against
 // the best figure of four libraries.
@@ -56,7 +68,7 @@ func qualityCommand() *cobra.Command {
 		Short: "cross-validate the learners at default settings beside other libraries",
 		Long: `Cross-validates logistic and boosting, at default settings and by the fold rule, on
 every table of DIR that figures of other libraries are known for, and prints them
-side by side. DIR has a folder per table, with table.csv and schema.json. --write
+side by side: how well they rank and fit, then how good their probabilities are. DIR has a folder per table, with table.csv and schema.json. --write
 does the same again with boosting tuned, and writes both to ` + qualityFile + `.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -100,18 +112,26 @@ func quality(ctx context.Context, dir, only string, write bool, tune int) error 
 
 // compared are our figures beside those of others.
 type compared struct {
-	rows   [][]string // the head, then one per table and learner
-	short  int        // rows that fall short
-	behind int        // peers that it is behind in the mean
-	legend string
+	rows          [][]string // the head, then one per table and learner
+	short         int        // rows that fall short
+	behind        int        // peers that it is behind in the mean
+	legend        string
+	probabilities *promised
 }
 
-func compareQuality(ctx context.Context, dir, only string, tune int) (*compared, error) {
+// peersKnown are the figures of other libraries, and what made them.
+func peersKnown() (source string, tables []peerTable, err error) {
 	var peers struct {
 		Source string      `json:"source"`
 		Tables []peerTable `json:"tables"`
 	}
-	if err := json.Unmarshal(peerFigures, &peers); err != nil {
+	err = json.Unmarshal(peerFigures, &peers)
+	return peers.Source, peers.Tables, err
+}
+
+func compareQuality(ctx context.Context, dir, only string, tune int) (*compared, error) {
+	source, others, err := peersKnown()
+	if err != nil {
 		return nil, err
 	}
 	rivals := boosters()
@@ -119,8 +139,9 @@ func compareQuality(ctx context.Context, dir, only string, tune int) (*compared,
 		rivals = []string{"lightgbm_tuned"}
 	}
 	c := &compared{rows: [][]string{{"table", "learner", "ROC AUC", "peer", "ahead", "log loss", "peer", "lower", "seconds", "verdict"}}}
+	c.probabilities = newPromised(tune > 0)
 	ahead, lower, tables := map[string]float64{}, map[string]float64{}, map[string]float64{}
-	for _, p := range peers.Tables {
+	for _, p := range others {
 		if only != "" && p.Table != only {
 			continue
 		}
@@ -145,6 +166,7 @@ func compareQuality(ctx context.Context, dir, only string, tune int) (*compared,
 				c.short++
 			}
 			c.rows = append(c.rows, cells)
+			c.probabilities.add(p, r)
 			for _, name := range rivals {
 				if f, known := p.Peers[name]; known && r.Learner == "boosting" {
 					ahead[name] += r.ROCAUC - f.ROCAUC
@@ -171,23 +193,37 @@ func compareQuality(ctx context.Context, dir, only string, tune int) (*compared,
 	if tune > 0 {
 		against = fmt.Sprintf("lightgbm_tuned (no worse by more than %v)", boostingTolerance)
 	}
-	c.legend = fmt.Sprintf("Peer: %s. In the mean of the tables boosting is ahead %s. Peers' figures: %s.", against, strings.Join(means, "; "), peers.Source)
+	c.legend = fmt.Sprintf("Peer: %s. In the mean of the tables boosting is ahead %s. Peers' figures: %s.", against, strings.Join(means, "; "), source)
 	return c, nil
 }
 
 func (c *compared) print() {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	for _, r := range c.rows {
-		fmt.Fprintln(w, strings.Join(r, "\t"))
+	for _, part := range c.parts() {
+		w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+		for _, r := range part.rows {
+			fmt.Fprintln(w, strings.Join(r, "\t"))
+		}
+		w.Flush()
+		fmt.Print("\n" + part.legend + "\n\n")
 	}
-	w.Flush()
-	fmt.Println("\n" + c.legend)
+}
+
+// part is a table with what is to be read under it.
+type part struct {
+	title  string
+	rows   [][]string
+	legend string
+}
+
+func (c *compared) parts() []part {
+	return []part{{"", c.rows, c.legend}, {"Probabilities", c.probabilities.rows, c.probabilities.legend()}}
 }
 
 // verdict is an error if a figure falls short.
 func (c *compared) verdict() error {
-	if c.short > 0 || c.behind > 0 {
-		return fmt.Errorf("%d figures fall short, and boosting is behind %d peers in the mean", c.short, c.behind)
+	if c.short > 0 || c.behind > 0 || c.probabilities.behind > 0 {
+		return fmt.Errorf("%d figures fall short, boosting is behind %d peers in the mean, and %d figures of probabilities are behind",
+			c.short, c.behind, c.probabilities.behind)
 	}
 	return nil
 }
@@ -233,13 +269,7 @@ func row(p peerTable, r train.CrossValidation, among []string) (cells []string, 
 	}
 	auc, loss := r.ROCAUC-peer.ROCAUC, peer.LogLoss-r.LogLoss
 	ok = auc >= -tolerance && loss >= -tolerance
-	name := p.Table
-	if p.Variant != "" {
-		name += " (" + p.Variant + ")"
-	}
-	four := func(x float64) string { return fmt.Sprintf("%.4f", x) }
-	signed := func(x float64) string { return fmt.Sprintf("%+.4f", x) }
-	return []string{name, r.Learner, four(r.ROCAUC), four(peer.ROCAUC), signed(auc), four(r.LogLoss), four(peer.LogLoss), signed(loss),
+	return []string{p.name(), r.Learner, four(r.ROCAUC), four(peer.ROCAUC), signed(auc), four(r.LogLoss), four(peer.LogLoss), signed(loss),
 		fmt.Sprintf("%.0f", r.Seconds), map[bool]string{true: "holds", false: "SHORT"}[ok]}, ok
 }
 
@@ -255,18 +285,23 @@ func writeQuality(ctx context.Context, byDefault, tuned *compared) error {
 	b.WriteString("# Quality\n\nOur learners beside other libraries, by `go run ./bench quality --data DIR --write`: five folds by the\n" +
 		"fold rule (a row's fold is the number of rows before it that have its label, mod 5), the mean over the folds,\n" +
 		"settings and calibration chosen within each fold's training rows. Seconds are of all fits of five folds, the choice of settings included.\n")
-	for _, part := range []struct {
+	for _, settings := range []struct {
 		title string
 		*compared
 	}{{"At default settings", byDefault}, {fmt.Sprintf("Tuned, --tune %d", train.Trials), tuned}} {
-		fmt.Fprintf(&b, "\n## %s\n\n", part.title)
-		for i, r := range part.rows {
-			b.WriteString("| " + strings.Join(r, " | ") + " |\n")
-			if i == 0 {
-				b.WriteString(strings.Repeat("|---", len(r)) + "|\n")
+		fmt.Fprintf(&b, "\n## %s\n\n", settings.title)
+		for _, part := range settings.parts() {
+			if part.title != "" {
+				fmt.Fprintf(&b, "\n### %s\n\n", part.title)
 			}
+			for i, r := range part.rows {
+				b.WriteString("| " + strings.Join(r, " | ") + " |\n")
+				if i == 0 {
+					b.WriteString(strings.Repeat("|---", len(r)) + "|\n")
+				}
+			}
+			fmt.Fprintf(&b, "\n%s\n", part.legend)
 		}
-		fmt.Fprintf(&b, "\n%s\n", part.legend)
 	}
 	fmt.Fprintf(&b, "\nCommit %s. Machine: %s.\n", commit, machine())
 	return os.WriteFile(qualityFile, []byte(b.String()), 0o644)

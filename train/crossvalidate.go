@@ -27,6 +27,9 @@ type CrossValidation struct {
 	ROCAUCByFold     []float64 `json:"roc_auc_by_fold"`
 	Calibrations     []string  `json:"calibrations"` // kept in each fold
 	Seconds          float64   `json:"seconds"`      // to fit, all folds
+
+	// Probabilities are those of each fold's test rows, in its order.
+	Probabilities [][]float64 `json:"-"`
 }
 
 // FoldsFor cuts the rows of a table for cross-validation: "rule" is the fold rule
@@ -119,5 +122,6 @@ func (p *prepared) crossFold(ctx context.Context, c *CrossValidation, s Spec, f 
 	c.PrecisionTop10 += evaluate.PrecisionAt(m.Label, raw, 0.1)
 	c.CalibrationError += evaluate.CalibrationError(m.Label, probability, 10)
 	c.Calibrations = append(c.Calibrations, fit.calibration.Kind)
+	c.Probabilities = append(c.Probabilities, probability)
 	return nil
 }
