@@ -26,7 +26,7 @@ func choiceProof() proof {
 // signUps is what to learn from a table of sign-ups. A backtest takes long and
 // decides nothing.
 func signUps(seed uint64) train.Spec {
-	return train.Spec{Name: "signup", ID: "account_id", Time: "moment", Label: "converted", Backtest: -1, Seed: seed}
+	return train.Spec{Name: "signup", ID: "account_id", Time: "moment", Label: "converted", Quick: true, Seed: seed}
 }
 
 func proveChoice(ctx context.Context, r *run) error {

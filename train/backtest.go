@@ -32,7 +32,7 @@ type window struct {
 // hand stay; tuning is not done again. The windows lie within the rows to learn
 // from; the judging window, with the figures of the version itself, comes last.
 func (r *run) backtest(ctx context.Context, all []*judged, cut datasets.Split) error {
-	if r.Split == SplitGroup || r.Backtest < 0 {
+	if r.Split == SplitGroup || r.Backtest < 0 || r.Quick {
 		return nil
 	}
 	n := r.Backtest

@@ -40,6 +40,9 @@ func (r *run) evidence(ctx context.Context, winner *judged, all []*judged, cut d
 	if err := r.points(ctx, winner); err != nil {
 		return err
 	}
+	if r.Quick {
+		return nil
+	}
 	if err := r.coefficients(ctx, winner); err != nil {
 		return err
 	}
@@ -154,7 +157,7 @@ func (r *run) learn(ctx context.Context, winner *judged) (err error) {
 		Model: winner.model, Calibration: winner.calibration, Rows: r.judging, Seed: r.Seed,
 		Progress: func(done, total int) { r.progress("what it learnt", done, total) },
 	}
-	if in.Training, err = thin(&r.matrix, min(refitRows, denseCells/len(r.matrix.Features))).Dense(); err != nil {
+	if in.Training, err = thin(&r.matrix, min(effectRows, denseCells/len(r.matrix.Features))).Dense(); err != nil {
 		return err
 	}
 	in.Refit = func(ctx context.Context, m features.Matrix) (models.Model, error) {
@@ -163,7 +166,7 @@ func (r *run) learn(ctx context.Context, winner *judged) (err error) {
 			b.Options = r.constrained(b.Options, &m)
 			learner = b
 		}
-		return learner.Fit(ctx, m, features.Matrix{})
+		return learner.Fit(ctx, *thin(&m, refitRows), features.Matrix{})
 	}
 	question := map[string]string{}
 	for q, columns := range r.Questions {
@@ -179,9 +182,13 @@ func (r *run) learn(ctx context.Context, winner *judged) (err error) {
 	return err
 }
 
-// refitRows is how many training rows, at most, the effects of levels and the
-// refits that tell how steady the reasons are come from.
-const refitRows = 100_000
+// effectRows is how many training rows, at most, the effects of levels come from,
+// and refitRows what a refit learns from: eight of them tell how steady the
+// reasons are, and what the other columns say.
+const (
+	effectRows = 100_000
+	refitRows  = 20_000
+)
 
 // thin keeps at most so many rows, evenly spaced.
 func thin(m *features.Matrix, most int) *features.Matrix {

@@ -51,6 +51,7 @@ type projectModel struct {
 	Scorecard ScorecardSettings        `yaml:"scorecard"`
 	Tune      int                      `yaml:"tune"`
 	Backtest  int                      `yaml:"backtest"`
+	Quick     bool                     `yaml:"quick"`
 	Prior     float64                  `yaml:"prior"`
 	Capacity  int                      `yaml:"capacity"`
 	Segments  []string                 `yaml:"segments"`
@@ -134,7 +135,7 @@ func parseModel(name, account string, n ast.Node) (ProjectModel, error) {
 		Name: name, ID: e.ID, Time: e.Time, Label: e.Label.Column, Positive: e.Label.Positive, Horizon: e.Label.Within,
 		Value: e.Value, Weight: e.Weight, Leaks: e.Leaks, Drop: e.Drop, Types: e.Types, Split: e.Split, Holdout: e.Holdout, Learners: e.Learners,
 		Boosting: e.Boosting, Monotone: e.Monotone, Together: e.Together, Scorecard: e.Scorecard, Tune: e.Tune,
-		Backtest: e.Backtest, Prior: e.Prior, Capacity: e.Capacity, Segments: e.Segments, Questions: e.Questions, Refit: e.Refit, Bands: e.Bands, Rebands: e.Rebands, Surrogate: e.Surrogate,
+		Backtest: e.Backtest, Quick: e.Quick, Prior: e.Prior, Capacity: e.Capacity, Segments: e.Segments, Questions: e.Questions, Refit: e.Refit, Bands: e.Bands, Rebands: e.Rebands, Surrogate: e.Surrogate,
 	}}
 	err := m.Spec.Validate()
 	if m.Data == "" {

@@ -76,6 +76,9 @@ type Spec struct {
 	// judged as they would have done then; 0: 6, where rows are split by time or
 	// order, and -1: none.
 	Backtest int `yaml:"backtest,omitempty"`
+	// Quick leaves out the evidence that takes models of its own: the backtest, the
+	// bounds of a regression's weights and what the model learnt.
+	Quick bool `yaml:"quick,omitempty"`
 	// Prior is the share of positives to expect from now on, if it is not that of
 	// the table: the calibration is moved there. 0: as learnt.
 	Prior float64 `yaml:"prior,omitempty"`

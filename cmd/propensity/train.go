@@ -111,6 +111,7 @@ docs/TRAINING.md is the guide.`,
 	f.IntVar(&in.spec.Tune, "tune", 0, "try so many settings of boosting, chosen by training rows that are held out (--tune alone: 8)")
 	f.Lookup("tune").NoOptDefVal = strconv.Itoa(train.Trials)
 	f.IntVar(&in.spec.Backtest, "backtest", 0, "`windows` before the newest to judge the learners in, as they would have done then; -1: none (default: 6 where rows are split by time or order)")
+	f.BoolVar(&in.spec.Quick, "quick", false, "leave out the evidence that takes models of its own: backtest, bounds of weights, what the model learnt")
 	f.Float64Var(&in.spec.Prior, "prior", 0, "`share` of positives to expect from now on, if not that of the table (0.1 is 10 %)")
 	f.IntVar(&in.spec.Capacity, "capacity", 0, "how many `accounts` can be worked each time that all are scored")
 	f.StringSliceVar(&in.spec.Segments, "segments", nil, "category `columns` by whose values the model is judged besides (default: those of few values)")
@@ -185,7 +186,7 @@ func settingFlags(c *cobra.Command, b train.BoostingSettings, tune int) error {
 func tableFlags(c *cobra.Command) error {
 	var given []string
 	for _, name := range []string{"id", "label", "time", "horizon", "value", "drop", "types", "missing", "split", "holdout", "learner", "trees", "leaves", "rate", "tune", "refit", "surrogate", "rebands", "bands",
-		"weight", "leaks", "backtest", "prior", "capacity", "segments", "scorecard", "scorecard-prior", "monotone", "together", "questions"} {
+		"weight", "leaks", "backtest", "quick", "prior", "capacity", "segments", "scorecard", "scorecard-prior", "monotone", "together", "questions"} {
 		if c.Flags().Changed(name) {
 			given = append(given, "--"+name)
 		}
