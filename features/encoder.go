@@ -10,10 +10,7 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"runtime"
 	"slices"
-
-	"golang.org/x/sync/errgroup"
 
 	"propensity/datasets"
 )
@@ -101,19 +98,12 @@ func (e *Encoder) EncodeTable(t *datasets.Table, moments []int64) ([][]float64, 
 		return nil, errors.Join(faults...)
 	}
 	out, rows := make([][]float64, len(e.Columns)), t.Rows()
-	faults = make([]error, len(e.Columns))
-	var g errgroup.Group
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range e.Columns {
-		g.Go(func() error {
-			out[i] = make([]float64, rows)
-			faults[i] = e.Columns[i].EncodeAll(out[i], t.Column(e.Columns[i].Name), moments)
-			return nil
-		})
-	}
-	_ = g.Wait() // the errors are in their places
-	if i := slices.IndexFunc(faults, func(err error) bool { return err != nil }); i >= 0 {
-		return nil, faults[i]
+	err := Parallel(len(e.Columns), func(i int) error {
+		out[i] = make([]float64, rows)
+		return e.Columns[i].EncodeAll(out[i], t.Column(e.Columns[i].Name), moments)
+	})
+	if err != nil {
+		return nil, err
 	}
 	return out, nil
 }

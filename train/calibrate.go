@@ -12,6 +12,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"propensity/datasets"
+	"propensity/features"
 	"propensity/models"
 	"propensity/models/evaluate"
 )
@@ -128,7 +129,7 @@ type calibrator func(raw, y []float64) (c models.Calibration, ok bool)
 func crossFit(fit calibrator, raw, y []float64, folds []datasets.Fold) (p []float64, ok bool) {
 	p = make([]float64, len(y))
 	fits := make([]bool, len(folds))
-	_ = parallel(len(folds), func(k int) error {
+	_ = features.Parallel(len(folds), func(k int) error {
 		var c models.Calibration
 		if c, fits[k] = fit(datasets.Take(raw, folds[k].Train), datasets.Take(y, folds[k].Train)); fits[k] {
 			for _, i := range folds[k].Test {

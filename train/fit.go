@@ -41,7 +41,7 @@ func (p *prepared) encode(rows []int) (*encoded, error) {
 		moments = datasets.Take(p.moments, rows)
 	}
 	fitted, why := make([]features.Column, len(p.candidates)), make([]string, len(p.candidates))
-	err := parallel(len(p.candidates), func(j int) error {
+	err := features.Parallel(len(p.candidates), func(j int) error {
 		c, err := p.column(p.candidates[j])
 		if err != nil {
 			return err

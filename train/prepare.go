@@ -366,7 +366,7 @@ func (p *prepared) hashCells(c *datasets.Column, texts []uint64, first, end int)
 func eachPart(n int, f func(first, end int)) {
 	const least = 1 << 14
 	parts := max(1, n/least)
-	_ = parallel(parts, func(k int) error {
+	_ = features.Parallel(parts, func(k int) error {
 		f(n*k/parts, n*(k+1)/parts)
 		return nil
 	})

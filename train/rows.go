@@ -7,8 +7,6 @@ import (
 	"runtime"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"propensity/datasets"
 	"propensity/features"
 	"propensity/models"
@@ -161,7 +159,7 @@ func rawOf(model models.Model, m *features.Matrix) ([]float64, error) {
 	columns := make([][]float64, len(m.Features))
 	for first := 0; first < m.Rows(); first += step {
 		end := min(first+step, m.Rows())
-		err := parallel(len(columns), func(j int) (err error) {
+		err := features.Parallel(len(columns), func(j int) (err error) {
 			columns[j], err = m.Block(columns[j], j, first, end)
 			return err
 		})
@@ -177,7 +175,7 @@ func rawOf(model models.Model, m *features.Matrix) ([]float64, error) {
 func rawBlock(dst []float64, model models.Model, columns [][]float64) {
 	const least = 4096
 	parts := max(1, min(runtime.GOMAXPROCS(0), len(dst)/least))
-	_ = parallel(parts, func(k int) error {
+	_ = features.Parallel(parts, func(k int) error {
 		first, end := len(dst)*k/parts, len(dst)*(k+1)/parts
 		mine := make([][]float64, len(columns))
 		for j, column := range columns {
@@ -186,25 +184,4 @@ func rawBlock(dst []float64, model models.Model, columns [][]float64) {
 		copy(dst[first:end], models.RawAll(model, mine, end-first))
 		return nil
 	})
-}
-
-// parallel runs f for 0 to n-1, as many at once as there are processors, and
-// returns the error of the lowest index, so that it is the same one every time.
-func parallel(n int, f func(i int) error) error {
-	faults := make([]error, n)
-	var g errgroup.Group
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range n {
-		g.Go(func() error {
-			faults[i] = f(i)
-			return nil
-		})
-	}
-	_ = g.Wait() // faults hold the errors
-	for _, err := range faults {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

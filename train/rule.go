@@ -32,7 +32,7 @@ func (r *rule) matches(x float64) bool {
 func bestRule(e *features.Encoder, m *features.Matrix) (*rule, error) {
 	all := tally{float64(m.Rows()), float64(positives(m.Label))}
 	best, lowest := make([]*rule, len(e.Columns)), make([]float64, len(e.Columns))
-	err := parallel(len(e.Columns), func(j int) error {
+	err := features.Parallel(len(e.Columns), func(j int) error {
 		column, err := m.Column(nil, j)
 		if err != nil {
 			return err

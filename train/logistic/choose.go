@@ -93,7 +93,7 @@ func ChoosePath(ctx context.Context, m *features.Matrix, folds []datasets.Fold, 
 func score(ctx context.Context, model *models.Linear, m *features.Matrix) ([]float64, error) {
 	const rows = 4096
 	out := make([]float64, m.Rows())
-	err := parallel((len(out)+rows-1)/rows, func(k int) error {
+	err := features.Parallel((len(out)+rows-1)/rows, func(k int) error {
 		first, end := k*rows, min(len(out), (k+1)*rows)
 		for i := first; i < end; i++ {
 			out[i] = model.Intercept

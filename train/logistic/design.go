@@ -3,11 +3,9 @@ package logistic
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
 	"gonum.org/v1/gonum/floats"
 
 	"propensity/datasets"
@@ -46,7 +44,7 @@ func newDesign(ctx context.Context, m *features.Matrix, dropped bool) (*design, 
 	if m.Weight != nil {
 		d.total = floats.Sum(m.Weight)
 	}
-	err := parallel(len(m.Features), func(j int) error {
+	err := features.Parallel(len(m.Features), func(j int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -149,25 +147,4 @@ func (d *design) take(rows []int) *design {
 		}
 	}
 	return &out
-}
-
-// parallel runs f for 0 to n-1, as many at once as there are processors, and
-// returns the error of the lowest index, so that it is the same one every time.
-func parallel(n int, f func(i int) error) error {
-	faults := make([]error, n)
-	var g errgroup.Group
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range n {
-		g.Go(func() error {
-			faults[i] = f(i)
-			return nil
-		})
-	}
-	_ = g.Wait() // faults hold the errors
-	for _, err := range faults {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

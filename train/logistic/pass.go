@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 
+	"propensity/features"
+
 	"gonum.org/v1/gonum/floats"
 )
 
@@ -106,7 +108,7 @@ func (d *design) parts(cells int) int {
 func (d *design) blocks(ctx context.Context, parts int, every int, do func(w *work, part, first, n int)) error {
 	rows := d.rows.Rows()
 	all := (rows + block - 1) / block
-	return parallel(parts, func(k int) error {
+	return features.Parallel(parts, func(k int) error {
 		w, _ := d.idle.Get().(*work)
 		if w == nil {
 			w = d.newWork()

@@ -7,6 +7,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"propensity/features"
 	"propensity/models"
 )
 
@@ -183,7 +184,7 @@ func (s *newton) standardErrors(ctx context.Context, r *Result) error {
 func (d *design) model(ctx context.Context, weights []float64) (*models.Linear, error) {
 	m := &models.Linear{Intercept: weights[0], Terms: make([]models.Term, len(d.columns))}
 	indicators := weights[d.numbers:]
-	err := parallel(len(d.columns), func(j int) error {
+	err := features.Parallel(len(d.columns), func(j int) error {
 		c, t := &d.columns[j], &m.Terms[j]
 		hole := 0.0
 		if c.missing >= 0 {

@@ -7,6 +7,8 @@ import (
 	"math"
 	"strings"
 
+	"propensity/features"
+
 	"gonum.org/v1/gonum/floats"
 )
 
@@ -55,7 +57,7 @@ func (e *NoOptimumError) Named(levels [][]string) *NoOptimumError {
 // or missing values, of one label only, and numbers whose labels do not overlap.
 func (d *design) separatedAlone(ctx context.Context) error {
 	found := make([][]Part, len(d.columns))
-	err := parallel(len(d.columns), func(j int) error {
+	err := features.Parallel(len(d.columns), func(j int) error {
 		c, name := &d.columns[j], d.rows.Features[j].Name
 		if c.number == 0 && c.missing < 0 && c.slot < 0 {
 			return ctx.Err()

@@ -11,10 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"propensity/features"
@@ -231,7 +229,7 @@ func sums(m *features.Matrix) (totals, error) {
 // bin makes the variables, and leaves out those that tell nothing.
 func (r *Result) bin(ctx context.Context, m *features.Matrix, all totals, o *Options) error {
 	made, why := make([]Variable, len(m.Features)), make([]string, len(m.Features))
-	err := parallel(len(made), func(j int) error {
+	err := features.Parallel(len(made), func(j int) error {
 		xs, err := column(ctx, m, j)
 		if err == nil {
 			made[j], why[j] = variable(m, j, xs, all, o)
@@ -360,7 +358,7 @@ func (r *Result) guess() {
 
 // fill counts the rows in the bins, and what each term contributes over them.
 func (r *Result) fill(ctx context.Context, m *features.Matrix, all totals) error {
-	return parallel(len(r.Variables), func(k int) error {
+	return features.Parallel(len(r.Variables), func(k int) error {
 		v := &r.Variables[k]
 		xs, err := column(ctx, m, v.Feature)
 		if err != nil {
@@ -381,25 +379,4 @@ func (r *Result) fill(ctx context.Context, m *features.Matrix, all totals) error
 		t.Spread = math.Sqrt(t.Spread)
 		return nil
 	})
-}
-
-// parallel runs f for 0 to n-1, as many at once as there are processors, and
-// returns the error of the lowest index, so that it is the same one every time.
-func parallel(n int, f func(i int) error) error {
-	faults := make([]error, n)
-	var g errgroup.Group
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range n {
-		g.Go(func() error {
-			faults[i] = f(i)
-			return nil
-		})
-	}
-	_ = g.Wait() // faults hold the errors
-	for _, err := range faults {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

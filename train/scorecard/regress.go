@@ -47,7 +47,7 @@ func (r *Result) regress(ctx context.Context, m *features.Matrix, all totals, pe
 // places are the bins of every row by variable, plus one; 0: in no bin.
 func (r *Result) places(ctx context.Context, m *features.Matrix) ([][]uint8, error) {
 	out := make([][]uint8, len(r.Variables))
-	return out, parallel(len(out), func(k int) error {
+	return out, features.Parallel(len(out), func(k int) error {
 		v := &r.Variables[k]
 		xs, err := column(ctx, m, v.Feature)
 		if err != nil {
