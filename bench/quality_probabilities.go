@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -28,10 +29,14 @@ type promised struct {
 	rows   [][]string // the head, then one per table and learner
 	behind int        // figures that are behind
 	counts map[string]int
+	means  map[string]*lead // of boosting, by peer
 }
 
+// lead is by how much boosting is lower than a peer, summed over tables.
+type lead struct{ brier, calibrationError, tables float64 }
+
 func newPromised(tuned bool) *promised {
-	return &promised{tuned: tuned, counts: map[string]int{}, rows: [][]string{{
+	return &promised{tuned: tuned, counts: map[string]int{}, means: map[string]*lead{}, rows: [][]string{{
 		"table", "learner", "Brier", "peer", "lower", "verdict", "calibration error", "peer", "lower", "verdict", "if true", "calibrated"}}}
 }
 
@@ -55,6 +60,10 @@ func (q *promised) add(p peerTable, r train.CrossValidation) {
 	var brierOf, gapOf string
 	for _, name := range among {
 		f, known := p.Peers[name]
+		if known && r.Learner != "logistic" {
+			m := cmp.Or(q.means[name], &lead{})
+			q.means[name] = &lead{m.brier + f.Brier - r.Brier, m.calibrationError + f.CalibrationError - r.CalibrationError, m.tables + 1}
+		}
 		if known && f.Brier < brier {
 			brier, brierOf = f.Brier, name
 		}
@@ -127,11 +136,18 @@ func kinds(kept []string) string {
 }
 
 func (q *promised) legend() string {
+	var means []string
+	for _, name := range everyPeer(q.tuned) {
+		if m := q.means[name]; m != nil {
+			means = append(means, fmt.Sprintf("%s by %+.5f in Brier and %+.5f in calibration error (%.0f tables)", name, m.brier/m.tables, m.calibrationError/m.tables, m.tables))
+		}
+	}
 	return fmt.Sprintf("Peer: for logistic that of scikit-learn; for boosting the lowest figure of %s, each figure for itself. "+
 		"Calibration error: %d bins of equal count in each fold. If true: what it would be by chance, mean ± standard deviation of %d draws, "+
 		"if every probability of ours were true and only the labels were drawn again; below that mean it is luck, and the lowest of several peers is the luckiest too. "+
 		"A tie: Brier within %v, calibration error within %v standard deviation. Calibrated: the calibrators kept, by folds. "+
-		"Of %d figures %d are ahead, %d tie and %d are behind.",
+		"Of %d figures %d are ahead, %d tie and %d are behind. "+
+		"In the mean of the tables boosting is lower than %s.",
 		strings.Join(everyPeer(q.tuned), ", "), errorBins, chanceDraws, brierTie, calibrationTie,
-		q.counts["ahead"]+q.counts["tie"]+q.counts["behind"], q.counts["ahead"], q.counts["tie"], q.counts["behind"])
+		q.counts["ahead"]+q.counts["tie"]+q.counts["behind"], q.counts["ahead"], q.counts["tie"], q.counts["behind"], strings.Join(means, "; "))
 }

@@ -65,6 +65,9 @@ func TestPromised(t *testing.T) {
 	if !strings.HasPrefix(cells, "t|boosting|0.1102|0.1100 xgboost|-0.0002|behind|0.0200|0.0200 logistic|+0.0000|tie|") || !strings.HasSuffix(cells, "|none 2, platt 1") {
 		t.Error(cells)
 	}
+	if text := q.legend(); !strings.Contains(text, "lower than logistic by +0.00980 in Brier and +0.00000 in calibration error (1 tables); xgboost by -0.00020 in Brier and +0.03000") {
+		t.Error(text)
+	}
 	r.Learner = "logistic" // beside its twin alone
 	q.add(p, r)
 	if cells := strings.Join(q.rows[2], "|"); !strings.HasPrefix(cells, "t|logistic|0.1102|0.1200 logistic|+0.0098|ahead|") || q.behind != 1 {
