@@ -84,8 +84,8 @@ func TestCalibrationChoice(t *testing.T) {
 	}
 }
 
-// A calibrator that the data do not call for is kept seldom: by chance, at most
-// one time in forty.
+// A calibrator that the data do not call for is kept seldom: at most one time in
+// twenty, though either loss may speak for it.
 func TestCalibrationNotForNoise(t *testing.T) {
 	kept := 0
 	const runs = 200
