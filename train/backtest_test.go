@@ -1,10 +1,13 @@
 package train
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -138,5 +141,53 @@ func TestBacktestOnlyInTime(t *testing.T) {
 		if n != c.windows {
 			t.Errorf("%+v: %d windows, want %d", s, n, c.windows)
 		}
+	}
+}
+
+// On the bank's table in file order, which is that of time, the base rate goes
+// from 6 % to 31 % and the ranking of learners turns round: the windows before the
+// newest show that it will not stand still, the simpler learner is chosen and does
+// better there, and the length of the call is left out.
+func TestBankInOrder(t *testing.T) {
+	dir := os.Getenv("PROPENSITY_SHARED")
+	if dir == "" {
+		t.Skip("PROPENSITY_SHARED does not name the public tables")
+	}
+	dir = filepath.Join(dir, "data", "bank_additional")
+	b, err := os.ReadFile(filepath.Join(dir, "schema.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema, err := ParseSchema(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, s, err := schema.Read(filepath.Join(dir, "table.csv"), "with_duration", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Split = SplitOrder
+	r := run1(t, table, s)
+	e := r.Artifact.Metrics
+	simple, trees := e.Candidate(logistic).Report.ROCAUC.Value, e.Candidate(boosting).Report.ROCAUC.Value
+	if e.Chosen != logistic || !r.Gate.Passed || simple < 0.74 || simple < trees {
+		t.Errorf("chosen %s: ROC AUC %.3f, boosting %.3f", e.Chosen, simple, trees)
+	}
+	if !e.Shift.Moved || e.Shift.Trained.Value > 0.07 || e.Shift.Judged.Value < 0.30 {
+		t.Errorf("%+v", e.Shift)
+	}
+	warned := strings.Join(unsteady(e.Backtest), "\n")
+	for _, words := range []string{"the base rate went from", "logistic ranked unsteadily", "boosting ranked unsteadily", "no learner was best in all"} {
+		if !strings.Contains(warned, words) {
+			t.Errorf("no %q in %s", words, warned)
+		}
+	}
+	for _, words := range []string{"The base rate rose", "not steady over time"} {
+		if !bytes.Contains(r.Artifact.Report, []byte(words)) {
+			t.Errorf("the report does not warn: %s", words)
+		}
+	}
+	if len(r.Artifact.Manifest.LeftOut) != 1 || r.Artifact.Manifest.LeftOut[0].Column != "duration" {
+		t.Errorf("left out %+v", r.Artifact.Manifest.LeftOut)
 	}
 }
