@@ -18,20 +18,20 @@ import (
 func tourCommand() *cobra.Command {
 	var write bool
 	c := &cobra.Command{
-		Use:   "tour",
-		Short: "follow the README's tour word for word in an empty folder",
-		Long: `Runs every command of the README's console blocks, in order, by one shell in an
-empty folder, and compares what it prints with what the README shows. Times, hashes
-and users may differ. --write puts what was printed into the README.`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := tour(c.Context(), "README.md", write); err != nil {
+		Use:   "tour [PAGE]",
+		Short: "follow a page's console blocks word for word in an empty folder: README.md or another",
+		Long: `Runs every command of a page's console blocks, in order, by one shell in an empty
+folder, and compares what it prints with what the page shows. Times, hashes and users
+may differ. --write puts what was printed into the page.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, pages []string) error {
+			if err := tour(c.Context(), append(pages, "README.md")[0], write); err != nil {
 				return &failure{err}
 			}
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&write, "write", false, "rewrite the README's output")
+	c.Flags().BoolVar(&write, "write", false, "rewrite the page's output")
 	return c
 }
 

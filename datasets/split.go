@@ -66,8 +66,10 @@ func SplitTime(moments []int64, horizon time.Duration, share float64) (Split, er
 		return Split{}, fmt.Errorf("%w by time: the horizon (%s) of all %d rows before the newest window reaches into it (it begins %s); add older rows, or shorten the horizon",
 			ErrSplit, days(horizon), len(s.Purged), FormatTime(first))
 	}
-	s.Note = fmt.Sprintf("by time: tested on the newest %d of %d rows, from %s; trained on %d; %d purged, their horizon of %s reaches into the test part",
-		len(s.Test), len(moments), FormatTime(first), len(s.Train), len(s.Purged), days(horizon))
+	s.Note = fmt.Sprintf("by time: tested on the newest %d of %d rows, from %s; trained on %d", len(s.Test), len(moments), FormatTime(first), len(s.Train))
+	if len(s.Purged) > 0 {
+		s.Note += fmt.Sprintf("; %d purged, their horizon of %s reaches into the test part", len(s.Purged), days(horizon))
+	}
 	return s, nil
 }
 

@@ -24,12 +24,14 @@ var (
 	ErrDamaged = errors.New("damaged artifact")
 	// ErrReplay is an artifact whose scorer disagrees with its own replay rows.
 	ErrReplay = errors.New("replay disagrees")
+	// ErrFormat is an artifact of a file format that this program does not read.
+	ErrFormat = errors.New("another format")
 	// ErrName is a model name that is not allowed.
 	ErrName = errors.New("invalid model name")
 )
 
 // Format is the version of the file format that this code writes and reads.
-const Format = 1
+const Format = 2
 
 // Names of the files of an artifact, in the order in which they are hashed;
 // FORMAT.md describes each.
@@ -237,7 +239,7 @@ func ParseManifest(b []byte) (Manifest, error) {
 		return m, err
 	}
 	if m.Format != Format {
-		return m, fmt.Errorf("%w: %s has format %d, this program reads %d", ErrDamaged, ManifestFile, m.Format, Format)
+		return m, fmt.Errorf("%w: %w: %s has format %d, this program reads %d: train it again", ErrDamaged, ErrFormat, ManifestFile, m.Format, Format)
 	}
 	want, err := m.hash()
 	if err != nil {

@@ -73,26 +73,25 @@ func (p *prepared) sentence(found []models.Leak) {
 // outcome.
 func suspects(found []models.Leak) string {
 	var names []string
-	order := ""
+	first := ""
 	for _, l := range found {
 		switch {
+		case l.Cleared != "":
+			first += fmt.Sprintf("%s may know the outcome (%s) and is learnt from because: %s; ", l.Column, l.Evidence[0].Detail, l.Cleared)
 		case l.Column == leaks.RowOrder:
-			order = "the order of the rows may know the outcome: " + l.Evidence[0].Detail
-		case l.Kept && l.Cleared == "":
+			first += "the order of the rows may know the outcome: " + l.Evidence[0].Detail + "; "
+		case l.Kept:
 			names = append(names, fmt.Sprintf("%s (%s)", l.Column, l.Evidence[0].Detail))
 		}
 	}
 	if len(names) == 0 {
-		return order
-	}
-	if order != "" {
-		order += "; "
+		return strings.TrimSuffix(first, "; ")
 	}
 	more := ""
 	if n := len(names) - 3; n > 0 {
 		names, more = names[:3], fmt.Sprintf("; and %d more", n)
 	}
-	return order + "may know the outcome and are learnt from all the same: " + strings.Join(names, "; ") + more + "; leave out with drop what was not known at the moment"
+	return first + "may know the outcome and are learnt from all the same: " + strings.Join(names, "; ") + more + "; leave out with drop what was not known at the moment"
 }
 
 // why says what speaks against a column that was left out.

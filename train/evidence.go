@@ -3,6 +3,7 @@ package train
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math"
 	"slices"
 
@@ -40,6 +41,9 @@ func (r *run) evidence(ctx context.Context, winner *judged, all []*judged, cut d
 	if err := r.points(ctx, winner); err != nil {
 		return err
 	}
+	if _, trees := winner.Learner.(Boosting); !trees && len(r.Monotone)+len(r.Together) > 0 {
+		r.note(fmt.Sprintf("monotone and together bind the learners boosting and additive; %s, which was chosen, is a sum of its columns and keeps to no order that it did not learn", winner.name))
+	}
 	if r.Quick {
 		return nil
 	}
@@ -64,19 +68,31 @@ func (r *run) coefficients(ctx context.Context, winner *judged) error {
 	}
 	r.progress("bounds of the weights", 0, 1)
 	o := regression.Options(l)
-	o.Replicates, o.Seed = replicates, r.Seed
+	if o.Seed = r.Seed; o.L2 > 0 { // without a penalty there are standard errors
+		o.Replicates = replicates
+	}
 	fit, err := regression.Fit(ctx, &r.matrix, o)
 	if err != nil {
 		return err
 	}
-	var names []string
-	var levels [][]string
-	for _, c := range r.encoder.Columns {
-		names, levels = append(names, c.Name), append(levels, c.Levels)
-	}
-	r.metrics.Coefficients = fit.Coefficients(names, levels)
+	r.metrics.Coefficients = fit.Coefficients(namesOf(r.encoder), levelsOf(r.encoder))
 	r.progress("bounds of the weights", 1, 1)
 	return nil
+}
+
+// namesOf are the columns of an encoder, levelsOf the levels of each.
+func namesOf(e *features.Encoder) (names []string) {
+	for _, c := range e.Columns {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+func levelsOf(e *features.Encoder) (levels [][]string) {
+	for _, c := range e.Columns {
+		levels = append(levels, c.Levels)
+	}
+	return levels
 }
 
 // capacity is what the accounts that can be worked bring: the newest moment tells
@@ -174,8 +190,8 @@ func (r *run) learn(ctx context.Context, winner *judged) (err error) {
 			question[c] = q
 		}
 	}
+	in.Levels = levelsOf(r.encoder)
 	for _, c := range r.encoder.Columns {
-		in.Levels = append(in.Levels, c.Levels)
 		in.Questions = append(in.Questions, question[c.Name])
 	}
 	r.metrics.Learnt, err = learnt.Examine(ctx, in)

@@ -127,7 +127,7 @@ func TestWeights(t *testing.T) {
 func TestConstraints(t *testing.T) {
 	table := known(2500, 5)
 	s := mSpec
-	s.Learners, s.Monotone = []string{boosting}, map[string]string{"x": falling, "noise": rising}
+	s.Quick, s.Learners, s.Monotone = false, []string{boosting}, map[string]string{"x": falling, "noise": rising}
 	m := run1(t, table, s).Artifact
 	at := func(x, noise float64) float64 { return m.Model.Raw([]float64{x, noise, 1}) }
 	for k := -30; k < 30; k++ {
@@ -209,7 +209,7 @@ func TestCapacity(t *testing.T) {
 func TestEvidence(t *testing.T) {
 	table := known(3000, 5)
 	s := mSpec
-	s.Learners, s.Surrogate = []string{logistic}, true
+	s.Quick, s.Learners, s.Surrogate = false, []string{logistic}, true
 	e := run1(t, table, s).Artifact.Metrics
 	if e.Learnt == nil || e.Learnt.Drivers[0].Question != "x" || !e.Learnt.Drivers[0].Worth || len(e.Learnt.Effects) != 1 || e.Learnt.Effects[0].Level != "pro" || e.Learnt.Stability == nil {
 		t.Errorf("learnt %+v", e.Learnt)
@@ -242,7 +242,7 @@ func TestEvidence(t *testing.T) {
 // Questions gather what several columns of one source tell.
 func TestQuestions(t *testing.T) {
 	s := mSpec
-	s.Learners, s.Questions = []string{logistic}, map[string][]string{"form": {"noise", "plan"}}
+	s.Quick, s.Learners, s.Questions = false, []string{logistic}, map[string][]string{"form": {"noise", "plan"}}
 	drivers := run1(t, known(2000, 5), s).Artifact.Metrics.Learnt.Drivers
 	if len(drivers) != 2 || drivers[1].Question != "form" || !slices.Equal(drivers[1].Features, []string{"noise", "plan"}) {
 		t.Errorf("%+v", drivers)

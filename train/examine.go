@@ -33,7 +33,14 @@ func Examine(ctx context.Context, t *datasets.Table, s Spec) (*doctor.Report, []
 		in.Columns = append(in.Columns, c)
 	}
 	r, err := doctor.Examine(in)
-	return r, found, err
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, _, err := p.parts(s); err != nil {
+		r.Verdict = doctor.TooLittle
+		r.Why = append(r.Why, err.Error())
+	}
+	return r, found, nil
 }
 
 // sequence is 0 to n-1.

@@ -12,6 +12,7 @@ import (
 	"propensity/features"
 	"propensity/models"
 	"propensity/train/gbdt"
+	regression "propensity/train/logistic"
 	cards "propensity/train/scorecard"
 )
 
@@ -100,6 +101,9 @@ func fitLearner(ctx context.Context, name string, e *encoded, by foldSet, spec S
 	fail := func(err error) (*fitted, error) {
 		if errors.Is(err, gbdt.ErrOptions) || errors.Is(err, cards.ErrOptions) || errors.Is(err, cards.ErrPrior) {
 			err = fmt.Errorf("%w: %w", ErrSpec, err)
+		}
+		if none := (*regression.NoOptimumError)(nil); errors.As(err, &none) {
+			err = none.Named(levelsOf(e.encoder))
 		}
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

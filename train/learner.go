@@ -124,9 +124,13 @@ func settle(ctx context.Context, name string, e *encoded, folds []datasets.Fold,
 		raw, model, err := outOfFold(ctx, l, m, folds, tick)
 		return settled{l, nil, raw, model}, err
 	case logistic:
-		l := regression.Learner{L2: 1}
+		penalty, err := parsePenalty(s.Penalty)
+		if err != nil {
+			return settled{}, err
+		}
+		l := regression.Learner{L2: penalty}
 		raw, model, err := outOfFold(ctx, l, m, folds, tick)
-		return settled{l, map[string]float64{"l2": l.L2}, raw, model}, err
+		return settled{l, map[string]float64{"l2": max(0, l.L2)}, raw, model}, err
 	case cart:
 		l := CART{golearn.Defaults(s.Seed)}
 		raw, model, err := outOfFold(ctx, l, m, folds, tick)

@@ -24,6 +24,13 @@ type ProjectModel struct {
 	Spec    Spec
 	Data    string   // path of the table, relative to the project file
 	Missing []string // texts that are missing in every column
+	Points  string   // path of a scorecard edited by hand, relative likewise; "": none
+}
+
+// projectScorecard may name the file of a card that was edited by hand.
+type projectScorecard struct {
+	ScorecardSettings `yaml:",inline"`
+	File              string `yaml:"file"`
 }
 
 // projectModel is an entry as the file spells it.
@@ -45,10 +52,11 @@ type projectModel struct {
 	Split     string                   `yaml:"split"`
 	Holdout   float64                  `yaml:"holdout"`
 	Learners  []string                 `yaml:"learners"`
+	Penalty   string                   `yaml:"penalty"`
 	Boosting  BoostingSettings         `yaml:"boosting"`
 	Monotone  map[string]string        `yaml:"monotone"`
 	Together  [][]string               `yaml:"together"`
-	Scorecard ScorecardSettings        `yaml:"scorecard"`
+	Scorecard projectScorecard         `yaml:"scorecard"`
 	Tune      int                      `yaml:"tune"`
 	Backtest  int                      `yaml:"backtest"`
 	Quick     bool                     `yaml:"quick"`
@@ -131,10 +139,10 @@ func parseModel(name, account string, n ast.Node) (ProjectModel, error) {
 	if e.ID == "" {
 		e.ID = account
 	}
-	m := ProjectModel{Data: e.Data, Missing: e.Missing, Spec: Spec{
+	m := ProjectModel{Data: e.Data, Missing: e.Missing, Points: e.Scorecard.File, Spec: Spec{
 		Name: name, ID: e.ID, Time: e.Time, Label: e.Label.Column, Positive: e.Label.Positive, Horizon: e.Label.Within,
 		Value: e.Value, Weight: e.Weight, Leaks: e.Leaks, Drop: e.Drop, Types: e.Types, Split: e.Split, Holdout: e.Holdout, Learners: e.Learners,
-		Boosting: e.Boosting, Monotone: e.Monotone, Together: e.Together, Scorecard: e.Scorecard, Tune: e.Tune,
+		Penalty: e.Penalty, Boosting: e.Boosting, Monotone: e.Monotone, Together: e.Together, Scorecard: e.Scorecard.ScorecardSettings, Tune: e.Tune,
 		Backtest: e.Backtest, Quick: e.Quick, Prior: e.Prior, Capacity: e.Capacity, Segments: e.Segments, Questions: e.Questions, Refit: e.Refit, Bands: e.Bands, Rebands: e.Rebands, Surrogate: e.Surrogate,
 	}}
 	err := m.Spec.Validate()

@@ -115,7 +115,7 @@ func relabelled(table *datasets.Table, change func(y []float64)) *datasets.Table
 	return out
 }
 
-var mSpec = Spec{Name: "m", ID: "who", Label: "y", Seed: 1}
+var mSpec = Spec{Name: "m", ID: "who", Label: "y", Seed: 1, Quick: true}
 
 // Labels dealt anew have nothing to do with the columns: the gate says no.
 func TestRunRefusesNoise(t *testing.T) {

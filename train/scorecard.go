@@ -63,5 +63,8 @@ func (r *run) points(ctx context.Context, winner *judged) error {
 	card.Table = table.String()
 	r.metrics.Scorecard = &card
 	r.note(fit.Notes...)
+	if len(c.Options.Table) > 0 {
+		r.note("the scorecard was given as a table and not learnt: if it was made from these very rows, only the rows that judge tell how good it is, not the folds or the backtest")
+	}
 	return nil
 }

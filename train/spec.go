@@ -58,6 +58,9 @@ type Spec struct {
 	Holdout float64 `yaml:"holdout,omitempty"`
 	// Learners to try, simplest first. Default: logistic, boosting.
 	Learners []string `yaml:"learners,omitempty"`
+	// Penalty is the weight of the L2 penalty of logistic, above 0, or none: then the
+	// coefficients have standard errors. Default: 1.
+	Penalty string `yaml:"penalty,omitempty"`
 	// Boosting sets the learner boosting by hand.
 	Boosting BoostingSettings `yaml:"boosting,omitempty"`
 	// Monotone says of number columns that the probability may only rise or fall in
@@ -150,6 +153,21 @@ const (
 
 // LearnerNames are the learners that a spec may name, the simplest first.
 func LearnerNames() []string { return []string{scorecard, logistic, elastic, cart, additive, boosting} }
+
+// parsePenalty reads Spec.Penalty as logistic regression takes it: below 0 is none.
+func parsePenalty(s string) (float64, error) {
+	switch s {
+	case "":
+		return 1, nil
+	case "none":
+		return -1, nil
+	}
+	x, ok := datasets.ParseNumber(s)
+	if !ok || !(x > 0 && x <= 1e9) {
+		return 0, fmt.Errorf("penalty %q is neither none nor a number above 0 and at most 1e9", s)
+	}
+	return x, nil
+}
 
 // withDefaults fills what was left out.
 func (s Spec) withDefaults() Spec {
@@ -255,6 +273,18 @@ func (s Spec) Validate() error {
 	}
 	if len(s.Monotone) > 0 && !slices.Contains(s.Learners, boosting) && !slices.Contains(s.Learners, additive) {
 		fault("monotone is for the learners boosting and additive, which are not among %s: add one or leave it out", strings.Join(s.Learners, ", "))
+	}
+	if (len(s.Scorecard.Table) > 0 || s.Scorecard.Prior != "") && !slices.Contains(s.Learners, scorecard) {
+		fault("a scorecard by hand or a prior one is for the learner scorecard, which is not among %s: add it or leave it out", strings.Join(s.Learners, ", "))
+	}
+	if s.Backtest > 0 && s.Split == SplitGroup {
+		fault("a backtest follows time: split by time or order, or leave backtest out")
+	}
+	if _, err := parsePenalty(s.Penalty); err != nil {
+		faults = append(faults, err)
+	}
+	if s.Penalty != "" && !slices.Contains(s.Learners, logistic) {
+		fault("penalty is of the learner logistic, which is not among %s: add it or leave it out", strings.Join(s.Learners, ", "))
 	}
 	if s.Boosting != (BoostingSettings{}) && !slices.Contains(s.Learners, boosting) {
 		fault("trees, leaves and rate are of the learner boosting, which is not among %s: add it or leave them out", strings.Join(s.Learners, ", "))

@@ -26,12 +26,7 @@ func (r *run) surrogate(ctx context.Context, winner *judged) error {
 	if err != nil {
 		return fmt.Errorf("surrogate: %w", err)
 	}
-	var names []string
-	var levels [][]string
-	for _, c := range r.encoder.Columns {
-		names, levels = append(names, c.Name), append(levels, c.Levels)
-	}
-	picture := golearn.Picture(tree, fidelity, names, levels, winner.calibration.Probability)
+	picture := golearn.Picture(tree, fidelity, namesOf(r.encoder), levelsOf(r.encoder), winner.calibration.Probability)
 	r.metrics.Surrogate = &picture
 	r.progress("surrogate", 1, 1)
 	return nil

@@ -63,21 +63,20 @@ func pairs(flag string, texts []string) (map[string]string, error) {
 	return out, nil
 }
 
-// readPoints reads a scorecard edited by hand; "" is none.
-func readPoints(path string) (scorecard.Table, error) {
-	if path == "" {
-		return nil, nil
+// readPoints reads the scorecard that was edited by hand, if there is one.
+func (in *source) readPoints() error {
+	if in.points == "" {
+		return nil
 	}
-	f, err := os.Open(path)
+	f, err := os.Open(in.points)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
-	t, err := scorecard.Read(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	if in.spec.Scorecard.Table, err = scorecard.Read(f); err != nil {
+		return fmt.Errorf("%s: %w", in.points, err)
 	}
-	return t, nil
+	return nil
 }
 
 // parseLabel splits "Churn=Yes" at its last =; without one the value is to be found.

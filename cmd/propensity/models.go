@@ -203,7 +203,7 @@ func (a *app) showModel(ref registry.Ref) error {
 		return nil
 	}
 	a.print("")
-	a.print("decided %s by %s", decided.Time.Format(time.DateTime), decided.Actor)
+	a.print("decided %s", decided.Time.Format(time.DateTime))
 	showGate(a, decided.Gate)
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"propensity/models"
 	"propensity/models/registry"
 	"propensity/train"
+	"propensity/train/scorecard"
 )
 
 // source is where a training table comes from.
@@ -29,11 +30,12 @@ type source struct {
 	spec    train.Spec
 	memory  int64  // bytes; a larger table is learnt from column by column; 0: none is
 	promote string // gate, always or never
+	points  string // file of a scorecard edited by hand
 }
 
 func (a *app) trainCommand() *cobra.Command {
 	var in source
-	var memory, promote, points string
+	var memory, promote string
 	var table *tableText
 	var more moreText
 	c := &cobra.Command{
@@ -94,7 +96,7 @@ docs/TRAINING.md is the guide.`,
 			if err := more.parse(&in.spec); err != nil {
 				return err
 			}
-			if in.spec.Scorecard.Table, err = readPoints(points); err != nil {
+			if err := in.readPoints(); err != nil {
 				return err
 			}
 			return a.trainAll(c.Context(), []source{in})
@@ -105,6 +107,7 @@ docs/TRAINING.md is the guide.`,
 	f.IntVar(&in.spec.Horizon, "horizon", 0, "`days` after the moment that the label looks at")
 	f.StringVar(&in.spec.Split, "split", "", "`kind` of split: time, order or group (default: time with --time, else group)")
 	f.StringSliceVar(&in.spec.Learners, "learner", nil, "`learners` to try: "+strings.Join(train.LearnerNames(), ", ")+" (default: logistic, boosting)")
+	f.StringVar(&in.spec.Penalty, "penalty", "", "`weight` of the L2 penalty of logistic, or none: then its coefficients have standard errors (default: 1)")
 	f.IntVar(&in.spec.Boosting.Trees, "trees", 0, "fixed `number` of trees of boosting (default: as many as held-out rows support)")
 	f.IntVar(&in.spec.Boosting.Leaves, "leaves", 0, "most `leaves` of a tree of boosting (default: its own)")
 	f.Float64Var(&in.spec.Boosting.Rate, "rate", 0, "`share` of each tree's step that boosting takes, above 0, to 1 (default: its own)")
@@ -115,7 +118,7 @@ docs/TRAINING.md is the guide.`,
 	f.Float64Var(&in.spec.Prior, "prior", 0, "`share` of positives to expect from now on, if not that of the table (0.1 is 10 %)")
 	f.IntVar(&in.spec.Capacity, "capacity", 0, "how many `accounts` can be worked each time that all are scored")
 	f.StringSliceVar(&in.spec.Segments, "segments", nil, "category `columns` by whose values the model is judged besides (default: those of few values)")
-	f.StringVar(&points, "scorecard", "", "`file` with a scorecard edited by hand, which --learner scorecard then is (see models points)")
+	f.StringVar(&in.points, "scorecard", "", "`file` with a scorecard edited by hand, which --learner scorecard then is (see models points)")
 	f.StringVar(&in.spec.Scorecard.Prior, "scorecard-prior", "", "`kind` of prior card that --learner scorecard then is, not learnt, for too few outcomes: churn, conversion or upsell")
 	f.StringVar(&promote, "promote", promoteGate, "`when` the new version becomes champion: gate (if it passes it), always or never")
 	more.describe(f)
@@ -185,7 +188,7 @@ func settingFlags(c *cobra.Command, b train.BoostingSettings, tune int) error {
 // tableFlags refuses flags that only count with --data: they would be ignored.
 func tableFlags(c *cobra.Command) error {
 	var given []string
-	for _, name := range []string{"id", "label", "time", "horizon", "value", "drop", "types", "missing", "split", "holdout", "learner", "trees", "leaves", "rate", "tune", "refit", "surrogate", "rebands", "bands",
+	for _, name := range []string{"id", "label", "time", "horizon", "value", "drop", "types", "missing", "split", "holdout", "learner", "penalty", "trees", "leaves", "rate", "tune", "refit", "surrogate", "rebands", "bands",
 		"weight", "leaks", "backtest", "quick", "prior", "capacity", "segments", "scorecard", "scorecard-prior", "monotone", "together", "questions"} {
 		if c.Flags().Changed(name) {
 			given = append(given, "--"+name)
@@ -224,14 +227,26 @@ func (a *app) fromProject(names []string) ([]source, error) {
 	}
 	var sources []source
 	for _, m := range all {
-		data := m.Data
-		if !filepath.IsAbs(data) {
-			data = filepath.Join(filepath.Dir(a.config), data)
-		}
+		data := a.besideProject(m.Data)
 		m.Spec.Seed = a.seed
-		sources = append(sources, source{data: data, missing: m.Missing, spec: m.Spec})
+		in := source{data: data, missing: m.Missing, spec: m.Spec}
+		if m.Points != "" {
+			in.points = a.besideProject(m.Points)
+		}
+		if err := in.readPoints(); err != nil {
+			return nil, err
+		}
+		sources = append(sources, in)
 	}
 	return sources, nil
+}
+
+// besideProject is a path of the project file, which is relative to it.
+func (a *app) besideProject(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(a.config), path)
 }
 
 // trainAll trains one model after the other; a gate that says no to one does not
@@ -369,6 +384,9 @@ func (a *app) learn(ctx context.Context, in source, tick train.Progress) (*train
 		defer frugal(bytesOf(table), table.Rows(), len(table.Columns))()
 		r, err = train.Run(ctx, table, in.spec, champion, tick)
 	}
+	if fault := (*scorecard.TableError)(nil); errors.As(err, &fault) {
+		return nil, fmt.Errorf("%s: %w", in.points, fault)
+	}
 	if err != nil {
 		return nil, inFile(in.data, err)
 	}
@@ -379,6 +397,10 @@ func (a *app) learn(ctx context.Context, in source, tick train.Progress) (*train
 func (a *app) champion(name string) (*train.Champion, error) {
 	s, ref, err := a.open().Load(registry.Ref{Name: name, Alias: registry.Champion})
 	if errors.Is(err, registry.ErrNotFound) {
+		return nil, nil
+	}
+	if errors.Is(err, models.ErrFormat) { // nothing here can score by it
+		a.say("note: the champion in place, %s@%d, is of another format and not compared with: %v", name, ref.Version, err)
 		return nil, nil
 	}
 	if err != nil {

@@ -81,13 +81,16 @@ func (a *app) showMetrics(m *models.Manifest, e *models.Metrics) {
 	rows = append(rows, []string{"  base rate for everyone", "0.500", fmt.Sprintf("%.3f", chosen.BaseRate.Value), fmt.Sprintf("%.3f", chosen.BaseLogLoss), fmt.Sprintf("%.3f", chosen.BaseBrier), "", fmt.Sprintf("%.3f", chosen.BaseRate.Value)})
 	a.table(rows)
 	a.print("")
-	a.print("calibration: %s (Brier out of fold: %s)", e.Calibration.Kind, brierText(e.Calibration.Brier))
+	a.print("calibration: %s (Brier out of fold: %s)%s", e.Calibration.Kind, brierText(e.Calibration.Brier), shiftText(&e.Calibration))
 	a.showDeciles(&chosen)
 	a.print("")
 	rows = [][]string{{"band", "from", "rows", "observed"}}
 	for _, b := range m.Bands {
-		rows = append(rows, []string{b.Name, fmt.Sprintf("%.1f %%", 100*b.From), strconv.Itoa(b.Rows),
-			fmt.Sprintf("%.1f %% (%.1f to %.1f)", 100*b.Rate.Value, 100*b.Rate.Low, 100*b.Rate.High)})
+		observed := "no rows"
+		if b.Rows > 0 {
+			observed = percent(b.Rate.Value, b.Rate.Low, b.Rate.High)
+		}
+		rows = append(rows, []string{b.Name, fmt.Sprintf("%.1f %%", 100*b.From), strconv.Itoa(b.Rows), observed})
 	}
 	a.table(rows)
 	a.print("")
@@ -124,6 +127,17 @@ func (a *app) showDeciles(r *evaluate.Report) {
 
 func interval(v evaluate.Interval) string {
 	return fmt.Sprintf("%.3f (%.3f-%.3f)", v.Value, v.Low, v.High)
+}
+
+// shiftText tells by how much the odds of all were moved.
+func shiftText(c *models.CalibrationChoice) string {
+	switch {
+	case c.Shift == 0:
+		return ""
+	case c.Newest != nil:
+		return fmt.Sprintf("; log-odds moved by %+.3f, to where the newest training rows are", c.Shift)
+	}
+	return fmt.Sprintf("; log-odds moved by %+.3f, to the prior", c.Shift)
 }
 
 func brierText(brier map[string]float64) string {
