@@ -488,7 +488,7 @@ func TestHostileFiles(t *testing.T) {
 		for what, change := range map[string]func(m *models.Manifest){
 			"a path for a name":   func(m *models.Manifest) { m.Name = "../churn" },
 			"no name":             func(m *models.Manifest) { m.Name = "" },
-			"another format":      func(m *models.Manifest) { m.Format = 2 },
+			"another format":      func(m *models.Manifest) { m.Format = 1 },
 			"no kind":             func(m *models.Manifest) { m.Kind = "" },
 			"the other kind":      func(m *models.Manifest) { m.Kind = map[string]string{"linear": "tree", "tree": "linear"}[kind] },
 			"no bands":            func(m *models.Manifest) { m.Bands = nil },

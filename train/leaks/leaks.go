@@ -178,7 +178,7 @@ func (c *court) verdicts() []models.Leak {
 	found := slices.DeleteFunc(c.findings, func(f finding) bool { return len(f.evidence) == 0 })
 	for k := range found {
 		f := &found[k]
-		told := slices.ContainsFunc(f.evidence, func(e models.Evidence) bool { return e.Kind == Alone })
+		told := slices.ContainsFunc(f.evidence, func(e models.Evidence) bool { return e.Kind == Alone || e.Kind == Copy })
 		if !told && f.name != RowOrder && f.area.known() {
 			f.add(max(0, f.area.value-0.5), c.ownArea(f))
 		}

@@ -1,4 +1,4 @@
--- Model churn, artifact 127b9c011e04: the probability that "left" is "Yes", for PostgreSQL 14 or later.
+-- Model churn, artifact 66dc0d503998: the probability that "left" is "Yes", for PostgreSQL 14 or later.
 -- Reads of "accounts", as in the training table (NULL is missing):
 --   "logins", number
 --   "plan", category of 2 levels: text

@@ -1,4 +1,4 @@
--- Model churn, artifact 732356cbe70e: the probability that "left" is "Yes", for PostgreSQL 14 or later.
+-- Model churn, artifact 70919a4f6a7a: the probability that "left" is "Yes", for PostgreSQL 14 or later.
 -- Reads of "accounts", as in the training table (NULL is missing):
 --   "plan", category of 2 levels: text
 --   "last", time: timestamptz, or timestamp or date, in UTC

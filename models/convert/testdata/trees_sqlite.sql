@@ -1,4 +1,4 @@
--- Model churn, artifact 732356cbe70e: the probability that "left" is "Yes", for SQLite 3.38 or later.
+-- Model churn, artifact 70919a4f6a7a: the probability that "left" is "Yes", for SQLite 3.38 or later.
 -- Reads of "main.accounts", as in the training table (NULL is missing):
 --   "plan", category of 2 levels: text
 --   "last", time: text such as 2026-03-01 09:30:00, UTC unless it ends in Z or +01:00
