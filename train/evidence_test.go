@@ -10,6 +10,7 @@ import (
 	"propensity/datasets"
 	"propensity/models"
 	"propensity/models/tree"
+	regression "propensity/train/logistic"
 	cards "propensity/train/scorecard"
 )
 
@@ -256,4 +257,66 @@ func readCard(t *testing.T, text string) cards.Table {
 		t.Fatal(err)
 	}
 	return table
+}
+
+// Without a penalty the coefficients have standard errors, and columns that
+// separate the outcomes are named.
+func TestPenalty(t *testing.T) {
+	s := mSpec
+	s.Quick, s.Learners, s.Penalty = false, []string{logistic}, "none"
+	table := known(1500, 5)
+	e := run1(t, table, s).Artifact.Metrics
+	for _, c := range e.Coefficients {
+		if c.SE == nil || !(*c.SE > 0) || c.Feature == "x" && math.Abs(c.Estimate-1.6) > 4**c.SE {
+			t.Errorf("%+v", c)
+		}
+	}
+	if len(e.Coefficients) < 5 {
+		t.Errorf("%d coefficients", len(e.Coefficients))
+	}
+	y, sure := table.Column("y").Numbers, make([]string, table.Rows())
+	for i := range sure { // in every row of one level there is the outcome
+		sure[i] = []string{"calm", "busy"}[i%2]
+		if y[i] == 1 && i%5 == 0 {
+			sure[i] = "gone"
+		}
+	}
+	table.Columns = append(table.Columns, categories("state", sure...))
+	s.Leaks = map[string]string{"state": "for the sake of the test"}
+	_, err := Run(context.Background(), table, s, nil, nil)
+	says(t, err, regression.ErrNoOptimum, `"state"`, `"gone"`, "penalty")
+}
+
+// What would be ignored is refused or told.
+func TestNothingIsIgnored(t *testing.T) {
+	for words, change := range map[string]func(s *Spec){
+		"is for the learner scorecard": func(s *Spec) { s.Scorecard.Prior = "churn" },
+		"a backtest follows time":      func(s *Spec) { s.Backtest = 3 },
+		"neither none nor a number":    func(s *Spec) { s.Penalty = "some" },
+		"penalty is of the learner":    func(s *Spec) { s.Penalty, s.Learners = "none", []string{boosting} },
+		"together is for the learner":  func(s *Spec) { s.Together, s.Learners = [][]string{{"x", "noise"}}, []string{logistic} },
+		"monotone is for the learners": func(s *Spec) { s.Monotone, s.Learners = map[string]string{"x": rising}, []string{logistic} },
+		"say why column":               func(s *Spec) { s.Leaks = map[string]string{"x": " "} },
+		`"x" is "up"`:                  func(s *Spec) { s.Monotone = map[string]string{"x": "up"} },
+		"is of \"a\" and of \"b\"":     func(s *Spec) { s.Questions = map[string][]string{"a": {"x"}, "b": {"x"}} },
+		"prior 2 is not":               func(s *Spec) { s.Prior = 2 },
+		"capacity -1 is negative":      func(s *Spec) { s.Capacity = -1 },
+	} {
+		s := mSpec
+		change(&s)
+		says(t, s.Validate(), ErrSpec, words)
+	}
+	s := mSpec
+	s.Monotone = map[string]string{"x": rising}
+	r := run1(t, known(1500, 5), s)
+	told := strings.Contains(strings.Join(r.Artifact.Manifest.Notes, "\n"), "monotone and together bind")
+	if r.Artifact.Manifest.Learner != logistic || !told {
+		t.Errorf("%s was chosen, notes %q", r.Artifact.Manifest.Learner, r.Artifact.Manifest.Notes)
+	}
+	s = mSpec
+	s.Learners, s.Leaks = []string{boosting}, map[string]string{"days_since_cancel": "of an earlier contract"}
+	notes := strings.Join(run1(t, leaky(1500, 5), s).Artifact.Manifest.Notes, "\n")
+	if !strings.Contains(notes, "days_since_cancel may know the outcome") || !strings.Contains(notes, "learnt from because: of an earlier contract") {
+		t.Errorf("notes %q", notes)
+	}
 }

@@ -400,7 +400,7 @@ func (a *app) champion(name string) (*train.Champion, error) {
 		return nil, nil
 	}
 	if errors.Is(err, models.ErrFormat) { // nothing here can score by it
-		a.say("note: the champion in place, %s@%d, is of another format and not compared with: %v", name, ref.Version, err)
+		a.say("note: the champion of %s in place is of another format and not compared with: %v", name, err)
 		return nil, nil
 	}
 	if err != nil {

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"io"
+	"os"
 	"strings"
 	"testing"
 )
@@ -90,7 +93,15 @@ func TestPoints(t *testing.T) {
 		}
 	}
 	s := must(t, exitFailed, append(card, "--scorecard", "gap.csv")...)
-	mentions(t, s.err, "line ", "no bin holds logins up to")
+	mentions(t, s.err, "gap.csv: scorecard: line ", "no bin holds logins up to")
+	if strings.Contains(s.err, "accounts.csv") {
+		t.Errorf("the fault is in another file: %s", s.err)
+	}
+	write(t, "propensity.yaml", "version: 1\naccount: id\nmodels:\n  card:\n    data: accounts.csv\n    label: {column: churned, positive: \"Yes\"}\n    learners: [scorecard]\n    scorecard: {file: points.csv}\n")
+	again := decode[trained](t, must(t, exitDone, "train", "card", "--json").out)
+	if !again.Identical || again.Hash != r.Hash {
+		t.Errorf("by the project file it is another: %+v", again.Gate)
+	}
 	mentions(t, must(t, exitFailed, append(card, "--scorecard", "none.csv")...).err, "none.csv")
 }
 
@@ -113,4 +124,38 @@ func TestDoctorTellsLeaks(t *testing.T) {
 	}
 	mentions(t, must(t, exitUsage, append(asked, "--leaks", "cancel_at_period_end")...).err, "name=text")
 	mentions(t, must(t, exitUsage, append(asked, "--leaks", "cancel_at_period_end=")...).err, "say why")
+}
+
+// A champion that this program cannot read does not keep a new version from being
+// trained; it is said.
+func TestChampionOfAnotherFormat(t *testing.T) {
+	inFolder(t)
+	trainChurn(t)
+	path := "registry/churn/v1/manifest.json"
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod("registry/churn/v1", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Chmod(path, 0o644), os.WriteFile(path, bytes.Replace(b, []byte(`"format": 2`), []byte(`"format": 1`), 1), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	s := must(t, exitDone, "train", "churn", "--data", "accounts.csv", "--id", "id", "--label", "churned=Yes", "--learner", "logistic", "--seed", "2")
+	mentions(t, s.err, "churn/v1", "another format", "train it again")
+	mentions(t, s.out, "churn@2 is champion")
+}
+
+// One moment, or a newest window of one outcome, is too little: training would
+// refuse it.
+func TestDoctorOfOneMoment(t *testing.T) {
+	inFolder(t)
+	lines := strings.Split(strings.TrimSpace(accountsCSV(1500, 1)), "\n")
+	for i := range lines {
+		lines[i] = []string{"seen,", "2025-03-01,"}[min(i, 1)] + lines[i]
+	}
+	write(t, "once.csv", strings.Join(lines, "\n")+"\n")
+	s := must(t, exitNo, "doctor", "--data", "once.csv", "--id", "id", "--label", "churned=Yes", "--time", "seen")
+	mentions(t, s.out, "verdict: too little", "cannot split by time")
 }

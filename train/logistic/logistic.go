@@ -136,7 +136,7 @@ func (o Options) fit(ctx context.Context, m *features.Matrix, wide int) (*Result
 	}
 	if free {
 		if n := d.width(); n >= mostFree {
-			return nil, fmt.Errorf("%w to be sought without a penalty for as many as %d weights: set L2 above 0", ErrNoOptimum, n)
+			return nil, fmt.Errorf("%w to be sought without a penalty for as many as %d weights: set a penalty", ErrNoOptimum, n)
 		}
 		if err := d.separatedAlone(ctx); err != nil {
 			return nil, err

@@ -435,7 +435,7 @@ func TestLogisticSeparatedAndCollinear(t *testing.T) {
 		refused["collinear "+string(rune('a'+seed))] = m
 	}
 	for name, m := range refused {
-		if _, err := (Learner{L2: -1}).Fit(t.Context(), m, features.Matrix{}); !errors.Is(err, ErrNoOptimum) || !strings.Contains(err.Error(), "set L2 above 0") {
+		if _, err := (Learner{L2: -1}).Fit(t.Context(), m, features.Matrix{}); !errors.Is(err, ErrNoOptimum) || !strings.Contains(err.Error(), "set a penalty") {
 			t.Errorf("%s without a penalty: %v", name, err)
 		}
 	}

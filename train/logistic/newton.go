@@ -98,7 +98,7 @@ func (s *newton) advice() string {
 	if s.penalty > 0 {
 		return ""
 	}
-	return "; without a penalty, columns that follow from each other or that separate the labels leave none: set L2 above 0"
+	return "; without a penalty, columns that follow from each other or that separate the labels leave none: set a penalty"
 }
 
 // search walks along step, as far as lowers the objective enough.

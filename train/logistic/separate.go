@@ -35,13 +35,13 @@ func (e *NoOptimumError) Error() string {
 	}
 	switch {
 	case e.Separated && len(text) == 1:
-		return fmt.Sprintf("%v: %s separates the labels: leave it out, or set L2 above 0", ErrNoOptimum, text[0])
+		return fmt.Sprintf("%v: %s separates the labels: leave it out, or set a penalty", ErrNoOptimum, text[0])
 	case e.Separated:
-		return fmt.Sprintf("%v: %s separate the labels: leave them out, or set L2 above 0", ErrNoOptimum, strings.Join(text, ", "))
+		return fmt.Sprintf("%v: %s separate the labels: leave them out, or set a penalty", ErrNoOptimum, strings.Join(text, ", "))
 	case len(text) == 1:
-		return fmt.Sprintf("%v: %s hardly varies: leave it out, or set L2 above 0", ErrNoOptimum, text[0])
+		return fmt.Sprintf("%v: %s hardly varies: leave it out, or set a penalty", ErrNoOptimum, text[0])
 	}
-	return fmt.Sprintf("%v: %s follows from %s: leave one of them out, or set L2 above 0", ErrNoOptimum, text[0], strings.Join(text[1:], ", "))
+	return fmt.Sprintf("%v: %s follows from %s: leave one of them out, or set a penalty", ErrNoOptimum, text[0], strings.Join(text[1:], ", "))
 }
 
 // Named is the error with the names of each feature's levels by code.

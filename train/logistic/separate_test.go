@@ -101,7 +101,7 @@ func TestSeparatedAndDependentAreNamed(t *testing.T) {
 			continue
 		}
 		text := named.Named([][]string{{"basic", "silver", "gold", "none"}, nil, {"basic", "silver", "gold", "none"}}).Error()
-		for _, want := range append(c.names, "set L2 above 0") {
+		for _, want := range append(c.names, "set a penalty") {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: %s, want %q in it", name, text, want)
 			}
