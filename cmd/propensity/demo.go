@@ -124,7 +124,7 @@ func (a *app) tryOut(ctx context.Context, url string, t *datasets.Table, over bo
 	endpoint := url + "/v1/models/" + name + "/score"
 	a.print("\nA few accounts, as a CRM would ask:")
 	var body []byte
-	for _, i := range []int{t.Rows() - 1, t.Rows() / 2, t.Rows() / 3} {
+	for _, i := range []int{t.Rows() - 1, t.Rows() / 2, fading(t)} {
 		var err error
 		if body, err = request(t, i); err != nil {
 			return err
@@ -186,6 +186,17 @@ func awaitReady(ctx context.Context, url string) error {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// fading is the row whose logins fell most: one that people would want to look at.
+func fading(t *datasets.Table) int {
+	worst, trend := 0, t.Column("logins_28d_trend").Numbers
+	for i, x := range trend {
+		if x < trend[worst] {
+			worst = i
+		}
+	}
+	return worst
 }
 
 // request is the JSON body that scores row i of the churn table.
