@@ -170,7 +170,7 @@ func fitPlatt(raw, y []float64) (models.Calibration, bool) {
 	for i, x := range raw {
 		u[i] = (x - centre) / spread
 	}
-	w, ok := newtonLogistic([][]float64{u}, drawnIn(y, positives))
+	w, ok := newtonLogistic([][]float64{u}, drawnIn(y, positives), []float64{centre, spread})
 	if !ok {
 		return models.Calibration{}, false
 	}
@@ -206,7 +206,7 @@ func fitBeta(raw, y []float64) (models.Calibration, bool) {
 		columns[0][i], columns[1][i] = -(max(-x, 0) + near), max(x, 0)+near
 		positives += y[i]
 	}
-	w, ok := newtonLogistic(columns, drawnIn(y, positives))
+	w, ok := newtonLogistic(columns, drawnIn(y, positives), []float64{0, 1, 1})
 	if !ok {
 		return models.Calibration{}, false
 	}
@@ -217,11 +217,15 @@ func fitBeta(raw, y []float64) (models.Calibration, bool) {
 // newtonLogistic minimises the mean log loss of w[0] + sum of w[k+1] columns[k]
 // against targets strictly between 0 and 1, by Newton's method with step halving
 // (Lin, Lin and Weng 2007, for one column).
-func newtonLogistic(columns [][]float64, target []float64) (w []float64, ok bool) {
+func newtonLogistic(columns [][]float64, target, start []float64) (w []float64, ok bool) {
 	k := len(columns) + 1
 	w = make([]float64, k)
 	w[0] = logOdds(mean(target))
 	loss := logisticLoss(columns, target, w)
+	if l := logisticLoss(columns, target, start); l < loss { // mostly near the optimum
+		copy(w, start)
+		loss = l
+	}
 	gradient, step, next := mat.NewVecDense(k, nil), mat.NewVecDense(k, nil), make([]float64, k)
 	g, h, z := gradient.RawVector().Data, make([]float64, k*k), make([]float64, k)
 	z[0] = 1

@@ -12,9 +12,14 @@ import (
 	"propensity/train/leaks"
 )
 
+// courtRows is how many rows of a large table the court hears: bounds that allow
+// for chance are narrow by then.
+const courtRows = 250_000
+
 // court looks for columns that know the outcome, in the given rows and in those
 // whose outcome is not known yet.
 func (p *prepared) court(ctx context.Context, s Spec, rows []int) ([]models.Leak, error) {
+	rows = spaced(rows, courtRows)
 	in := leaks.Input{
 		Names:     p.candidates,
 		LabelName: s.Label,
@@ -33,7 +38,7 @@ func (p *prepared) court(ctx context.Context, s Spec, rows []int) ([]models.Leak
 	}
 	in.Group, _ = datasets.NumberKeys(datasets.Take(p.keys, rows))
 	if p.places != nil {
-		open := p.open()
+		open := spaced(p.open(), courtRows)
 		in.Open = func(name string) (datasets.Column, error) {
 			c, err := p.source.Column(name)
 			if err != nil {

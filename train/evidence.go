@@ -11,6 +11,7 @@ import (
 	"propensity/features"
 	"propensity/models"
 	"propensity/models/evaluate"
+	"propensity/train/gbdt"
 	"propensity/train/learnt"
 	regression "propensity/train/logistic"
 )
@@ -130,18 +131,25 @@ func (r *run) capacity(winner *judged) ([]models.Capacity, error) {
 }
 
 // Columns of at most so many values are segments by themselves, the most
-// important ones first, up to so many.
+// important ones first: so many, and of so many rows to judge by fewer, since each
+// column judges all of them again.
 const (
 	segmentValues  = 12
 	segmentColumns = 8
+	segmentRows    = 100_000
+	segmentFew     = 3
 )
 
 // segments judges the winner by the values of category columns.
 func (r *run) segments(winner *judged, test []int) ([]models.Segment, error) {
 	names := r.Segments
 	if names == nil {
+		most := segmentColumns
+		if len(test) > segmentRows {
+			most = segmentFew
+		}
 		for _, f := range models.RankImportance(&models.Artifact{Model: winner.model, Encoder: r.encoder}) {
-			if n := len(r.encoder.Columns[r.encoder.Find(f.Feature)].Levels); n > 1 && n <= segmentValues && len(names) < segmentColumns {
+			if n := len(r.encoder.Columns[r.encoder.Find(f.Feature)].Levels); n > 1 && n <= segmentValues && len(names) < most {
 				names = append(names, f.Feature)
 			}
 		}
@@ -179,7 +187,7 @@ func (r *run) learn(ctx context.Context, winner *judged) (err error) {
 	in.Refit = func(ctx context.Context, m features.Matrix) (models.Model, error) {
 		learner := winner.Learner
 		if b, ok := learner.(Boosting); ok { // the matrix may have fewer features
-			b.Options = r.constrained(b.Options, &m)
+			b.Options = quicker(r.constrained(b.Options, &m))
 			learner = b
 		}
 		return learner.Fit(ctx, *thin(&m, refitRows), features.Matrix{})
@@ -206,16 +214,36 @@ const (
 	refitRows  = 20_000
 )
 
+// refitTrees is how many trees a refit has at most.
+const refitTrees = 500
+
+// quicker takes fewer trees of a higher rate: what a refit tells of the reasons
+// hardly depends on it.
+func quicker(o gbdt.Options) gbdt.Options {
+	if o.Trees > refitTrees {
+		o.Rate = min(0.3, o.Rate*float64(o.Trees)/refitTrees)
+		o.Trees = refitTrees
+	}
+	return o
+}
+
 // thin keeps at most so many rows, evenly spaced.
 func thin(m *features.Matrix, most int) *features.Matrix {
-	n := m.Rows()
-	if n <= most {
+	if m.Rows() <= most {
 		return m
 	}
-	rows := make([]int, most)
-	for k := range rows {
-		rows[k] = k * n / most
-	}
-	out := m.Take(rows)
+	out := m.Take(spaced(sequence(m.Rows()), most))
 	return &out
+}
+
+// spaced are at most so many of the rows, evenly spaced.
+func spaced(rows []int, most int) []int {
+	if len(rows) <= most {
+		return rows
+	}
+	out := make([]int, most)
+	for k := range out {
+		out[k] = rows[k*len(rows)/most]
+	}
+	return out
 }
