@@ -54,10 +54,10 @@ func TestRepeat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	company := sample.Simulate(sample.Options{Accounts: 150, Seed: 1}).Churn
+	company := sample.Simulate(sample.Options{Accounts: 100, Seed: 1}).Churn
 	byAccount := []string{"--id", "customerID", "--label", "Churn=Yes"}
 	byTime := []string{"--id", "account_id", "--label", "churned", "--time", "moment", "--horizon", "90"}
-	telcoFiles, companyFiles := tables(t, telco.Take(leading(700))), tables(t, company)
+	telcoFiles, companyFiles := tables(t, telco.Take(leading(450))), tables(t, company)
 	for _, c := range []struct {
 		name  string
 		files map[string]string
