@@ -43,7 +43,7 @@ func (r *run) evidence(ctx context.Context, winner *judged, all []*judged, cut d
 		return err
 	}
 	if _, trees := winner.Learner.(Boosting); !trees && len(r.Monotone)+len(r.Together) > 0 {
-		r.note(fmt.Sprintf("monotone and together bind the learners boosting and additive; %s, which was chosen, is a sum of its columns and keeps to no order that it did not learn", winner.name))
+		r.note(fmt.Sprintf("monotone and together bind the learners boosting and additive; %s, which was chosen, keeps to no order that it did not learn", winner.name))
 	}
 	if r.Quick {
 		return nil
