@@ -160,15 +160,8 @@ func (r *run) segments(winner *judged, test []int) ([]models.Segment, error) {
 		if err != nil {
 			return nil, err
 		}
-		values := make([]string, len(test))
-		for k, i := range test {
-			if v := c.At(i); v.Missing() {
-				values[k] = "(missing)"
-			} else {
-				values[k] = v.String()
-			}
-		}
-		columns = append(columns, models.SegmentColumn{Name: name, Values: values})
+		judging := pick(&c, test)
+		columns = append(columns, models.SegmentColumn{Name: name, Values: models.SegmentValues(&judging)})
 	}
 	return models.Segments(columns, models.SegmentRows{
 		Y: r.judging.Label, Raw: winner.raw, P: winner.probability, Group: r.judging.Group, ROCAUC: winner.report.ROCAUC, Seed: r.Seed,
