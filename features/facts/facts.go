@@ -26,7 +26,11 @@ type Fact struct {
 // it is made.
 type Part struct {
 	Accounts []string // their ids
-	Sources  []Facts  // one for each source of the project, in its order
+	// Merged is when it was known that the account had been merged into another, of
+	// which it is part from then on: it has no moments later than that. Never: it was
+	// not; nil: none was.
+	Merged  []int64
+	Sources []Facts // one for each source of the project, in its order
 }
 
 // Facts are those of one source in a Part: one row a version of a fact, ordered by
