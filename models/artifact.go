@@ -46,9 +46,13 @@ const (
 	SpecFile        = "spec.yaml"
 	CardFile        = "card.md"
 	ReportFile      = "report.html"
+	FeaturesFile    = "features.yaml" // only of a model learnt from rows that features made
 )
 
-// FileNames are the files that an artifact has, all of them, besides the manifest.
+// AllFileNames are the files that an artifact may have, besides the manifest.
+func AllFileNames() []string { return append(FileNames(), FeaturesFile) }
+
+// FileNames are the files that every artifact has, besides the manifest.
 func FileNames() []string {
 	return []string{EncoderFile, ModelFile, CalibrationFile, BaselineFile, ReplayFile, MetricsFile, SpecFile, CardFile, ReportFile}
 }
@@ -145,6 +149,9 @@ type Artifact struct {
 	Spec        []byte // the spec it was trained from, YAML
 	Card        []byte // the model card, Markdown
 	Report      []byte // the report, one HTML page
+	// Features is how the rows came from facts, a project file of one model (see
+	// features/spec); nil if the table was a finished one.
+	Features []byte
 }
 
 var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,63}$`)
@@ -189,7 +196,11 @@ func (a *Artifact) Files() (Files, error) {
 	}
 	m := &a.Manifest
 	m.Format, m.Kind, m.Files = Format, kindOf(a.Model), nil
-	for _, name := range FileNames() {
+	names := FileNames()
+	if len(a.Features) > 0 {
+		f[FeaturesFile], names = a.Features, AllFileNames()
+	}
+	for _, name := range names {
 		sum := sha256.Sum256(f[name])
 		m.Files = append(m.Files, FileHash{name, len(f[name]), hex.EncodeToString(sum[:])})
 	}
@@ -274,7 +285,7 @@ func (m *Manifest) check() error {
 	for i, f := range m.Files {
 		names[i] = f.Name
 	}
-	if !slices.Equal(names, FileNames()) {
+	if !slices.Equal(names, FileNames()) && !slices.Equal(names, AllFileNames()) {
 		return fault("files %q, expected %q", names, FileNames())
 	}
 	return nil
@@ -288,7 +299,7 @@ func ParseArtifact(f Files) (*Artifact, error) {
 		return nil, err
 	}
 	for name := range f {
-		if name != ManifestFile && !slices.Contains(FileNames(), name) {
+		if name != ManifestFile && !slices.ContainsFunc(m.Files, func(h FileHash) bool { return h.Name == name }) {
 			return nil, fmt.Errorf("%w: unexpected file %q", ErrDamaged, name)
 		}
 	}
@@ -301,7 +312,7 @@ func ParseArtifact(f Files) (*Artifact, error) {
 			return nil, fmt.Errorf("%w: %s does not match its hash", ErrDamaged, h.Name)
 		}
 	}
-	a := &Artifact{Manifest: m, Spec: f[SpecFile], Card: f[CardFile], Report: f[ReportFile]}
+	a := &Artifact{Manifest: m, Spec: f[SpecFile], Card: f[CardFile], Report: f[ReportFile], Features: f[FeaturesFile]}
 	if a.Encoder, err = features.ParseEncoder(f[EncoderFile]); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, EncoderFile, err)
 	}

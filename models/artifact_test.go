@@ -516,6 +516,29 @@ func TestHostileFiles(t *testing.T) {
 	}
 }
 
+// An artifact whose rows came from facts carries how; one file more, hashed as all.
+func TestFeaturesFile(t *testing.T) {
+	a := artifact(t, "linear", calibrations()[0])
+	plain := files(t, a)
+	a.Features = []byte("version: 1\n")
+	f := files(t, a)
+	if got := slices.Sorted(maps.Keys(f)); !slices.Equal(got, slices.Sorted(slices.Values(append(models.AllFileNames(), models.ManifestFile)))) {
+		t.Fatalf("files %q", got)
+	}
+	s, err := models.NewScorer(f)
+	if err != nil || string(s.Artifact().Features) != "version: 1\n" {
+		t.Fatalf("%v, features %q", err, s.Artifact().Features)
+	}
+	changed := maps.Clone(f)
+	changed[models.FeaturesFile] = []byte("version: 2\n")
+	refused(t, "features that were changed", changed)
+	delete(changed, models.FeaturesFile)
+	refused(t, "features that are gone", changed)
+	added := maps.Clone(plain)
+	added[models.FeaturesFile] = f[models.FeaturesFile]
+	refused(t, "features that were added", added)
+}
+
 // A file replaced by anything, under a manifest that fits: an error, or a scorer
 // that gives what its replay rows say.
 func FuzzParseArtifact(f *testing.F) {

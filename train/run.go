@@ -249,6 +249,7 @@ func (r *run) result(winner *judged, fingerprint string) (*Result, error) {
 			Bands: bands, LeftOut: r.encoded.left, Notes: r.notes,
 		},
 		Encoder: winner.encoder, Model: winner.model, Calibration: winner.calibration, Ranking: ranking,
+		Features: r.Features,
 	}
 	r.metrics.Importance = models.RankImportance(a)
 	a.Metrics = r.metrics

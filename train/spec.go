@@ -102,6 +102,9 @@ type Spec struct {
 	// to read, with how well it does.
 	Surrogate bool   `yaml:"surrogate,omitempty"`
 	Seed      uint64 `yaml:"seed"`
+	// Features is how the rows came from facts, for the artifact to carry; nil of a
+	// finished table. See models.Artifact.
+	Features []byte `yaml:"-"`
 }
 
 // BoostingSettings are settings of the learner boosting given by hand; one that

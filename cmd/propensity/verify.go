@@ -72,6 +72,7 @@ func (a *app) again(ctx context.Context, v *verified, ref registry.Ref, data str
 	if err != nil {
 		return fmt.Errorf("the spec of %s: %w", ref, err)
 	}
+	spec.Features = files[models.FeaturesFile]
 	tick, wait := a.progress()
 	defer wait()
 	t, err := a.read(ctx, data, datasets.ReadOptions{Kinds: spec.ReadKinds(), Missing: missing, Progress: bytesTick(tick)})

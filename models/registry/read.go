@@ -17,7 +17,7 @@ import (
 const maxFile = 1 << 30
 
 // fileNames are the files that a version may hold.
-func fileNames() []string { return append(models.FileNames(), models.ManifestFile) }
+func fileNames() []string { return append(models.AllFileNames(), models.ManifestFile) }
 
 // checkFile holds a file of an artifact to the limits.
 func checkFile(name string, size int64) error {
