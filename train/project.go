@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,8 +14,9 @@ import (
 	"propensity/datasets"
 )
 
-// Project is a project file, propensity.yaml: the models of a company, each from
-// a finished feature table.
+// Project is what a project file, propensity.yaml, says of training: the models of a
+// company, each from a finished feature table or from rows that features make of
+// facts, of which package features/spec reads the rest of the file.
 type Project struct {
 	Models []ProjectModel // in the order of the file
 }
@@ -22,7 +24,7 @@ type Project struct {
 // ProjectModel is one entry of models.
 type ProjectModel struct {
 	Spec    Spec
-	Data    string   // path of the table, relative to the project file
+	Data    string   // path of the table, relative to the project file; "" if facts make the rows
 	Missing []string // texts that are missing in every column
 	Points  string   // path of a scorecard edited by hand, relative likewise; "": none
 }
@@ -42,7 +44,9 @@ type projectModel struct {
 		Column   string `yaml:"column"`
 		Positive string `yaml:"positive"`
 		Within   int    `yaml:"within_days"`
+		Asked    asked  `yaml:",inline"`
 	} `yaml:"label"`
+	Looked    looked                   `yaml:",inline"`
 	Value     string                   `yaml:"value"`
 	Weight    string                   `yaml:"weight"`
 	Leaks     map[string]string        `yaml:"leaks"`
@@ -70,12 +74,46 @@ type projectModel struct {
 	Surrogate bool                     `yaml:"surrogate"`
 }
 
+// What package features/spec reads of an entry, and of its label.
+type (
+	looked struct {
+		Moments    any `yaml:"moments"`
+		Since      any `yaml:"since"`
+		Until      any `yaml:"until"`
+		Population any `yaml:"population"`
+		Gap        any `yaml:"gap"`
+		Features   any `yaml:"features"`
+	}
+	asked struct {
+		Event any `yaml:"event"`
+		Where any `yaml:"where"`
+		In    any `yaml:"within"`
+		State any `yaml:"state"`
+		Is    any `yaml:"is"`
+		After any `yaml:"after"`
+		Chg   any `yaml:"change"`
+		By    any `yaml:"by"`
+	}
+)
+
+// The columns of rows that were made of facts. The label is called as the model.
+const (
+	accountColumn = "account_id"
+	momentColumn  = "moment"
+)
+
 // ParseProject reads a project file. Every fault is listed, with its line.
 func ParseProject(b []byte) (*Project, error) {
 	var file struct {
-		Version int            `yaml:"version"`
-		Account string         `yaml:"account"`
-		Models  map[string]any `yaml:"models"`
+		Version     int            `yaml:"version"`
+		Account     string         `yaml:"account"`
+		Timezone    any            `yaml:"timezone"`
+		Sources     any            `yaml:"sources"`
+		Presets     any            `yaml:"presets"`
+		Features    any            `yaml:"features"`
+		Derived     any            `yaml:"derived"`
+		Populations any            `yaml:"populations"`
+		Models      map[string]any `yaml:"models"`
 	}
 	if err := yaml.UnmarshalWithOptions(b, &file, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("%w: %s", ErrSpec, yaml.FormatError(err, false, true))
@@ -139,6 +177,13 @@ func parseModel(name, account string, n ast.Node) (ProjectModel, error) {
 	if e.ID == "" {
 		e.ID = account
 	}
+	made := e.Looked.Moments != nil
+	if made {
+		if e.Data != "" || e.Time != "" || e.Label.Column != "" || e.Label.Positive != "" || e.Label.Within != 0 {
+			return ProjectModel{}, fmt.Errorf("%w: with moments its rows are made of facts: leave out data, time, and column, positive and within_days of the label", ErrSpec)
+		}
+		e.ID, e.Time, e.Label.Column, e.Label.Positive = cmp.Or(e.ID, accountColumn), momentColumn, name, "true"
+	}
 	m := ProjectModel{Data: e.Data, Missing: e.Missing, Points: e.Scorecard.File, Spec: Spec{
 		Name: name, ID: e.ID, Time: e.Time, Label: e.Label.Column, Positive: e.Label.Positive, Horizon: e.Label.Within,
 		Value: e.Value, Weight: e.Weight, Leaks: e.Leaks, Drop: e.Drop, Types: e.Types, Split: e.Split, Holdout: e.Holdout, Learners: e.Learners,
@@ -146,8 +191,8 @@ func parseModel(name, account string, n ast.Node) (ProjectModel, error) {
 		Backtest: e.Backtest, Quick: e.Quick, Prior: e.Prior, Capacity: e.Capacity, Segments: e.Segments, Questions: e.Questions, Refit: e.Refit, Bands: e.Bands, Rebands: e.Rebands, Surrogate: e.Surrogate,
 	}}
 	err := m.Spec.Validate()
-	if m.Data == "" {
-		err = errors.Join(err, fmt.Errorf("%w: it names no table (data: churn.csv)", ErrSpec))
+	if m.Data == "" && !made {
+		err = errors.Join(err, fmt.Errorf("%w: it names neither a table (data: churn.csv) nor the moments of its rows (moments: {every: 1mo})", ErrSpec))
 	}
 	return m, err
 }

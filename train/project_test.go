@@ -57,6 +57,34 @@ models:
 	says(t, err, ErrSpec, `"beta"`, "zeta, alpha, mid")
 }
 
+// What features/spec reads of the file is passed over; the roles of the columns of
+// rows made of facts are known.
+func TestParseProjectFromFacts(t *testing.T) {
+	p, err := ParseProject([]byte(`version: 1
+account: customer
+timezone: UTC
+sources: {events: {path: e.csv, time: at}}
+features: [{name: n, from: events, agg: count}]
+models:
+  churn:
+    moments: {every: 1mo, while: subscriptions.active}
+    label: {event: subscriptions.end, within: 90d}
+    gap: 7d
+    population: paying
+    value: mrr
+    learners: [logistic]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []ProjectModel{{Spec: Spec{Name: "churn", ID: "customer", Time: "moment", Label: "churn", Positive: "true", Value: "mrr", Learners: []string{"logistic"}}}}
+	if !reflect.DeepEqual(p.Models, want) {
+		t.Errorf("\n%+v\n%+v", p.Models, want)
+	}
+	_, err = ParseProject([]byte("version: 1\nmodels: {churn: {moments: {every: 1mo}, label: {column: x}}}"))
+	says(t, err, ErrSpec, "leave out data, time, and column")
+}
+
 func TestParseProjectFaults(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
@@ -84,7 +112,7 @@ models:
   none:
   Name: {data: a.csv, label: {column: y}}
   typed: {data: a.csv, label: {column: y}, types: {a: nonsense}}
-`, []string{"line 4, model bogus", "[7:5]", "colour", "line 8, model many", `"sideways"`, "0.9", "names no table",
+`, []string{"line 4, model bogus", "[7:5]", "colour", "line 8, model many", `"sideways"`, "0.9", "names neither a table",
 			"line 12, model none", "line 13, model Name", "lower-case", "line 14, model typed", `"nonsense"`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

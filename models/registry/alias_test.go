@@ -131,7 +131,7 @@ func TestPromoteRefusesDamage(t *testing.T) {
 			}
 		},
 	}
-	for _, file := range fileNames() {
+	for _, file := range append(models.FileNames(), models.ManifestFile) {
 		cases["a bit of "+file] = flip(file)
 	}
 	for what, spoil := range cases {
