@@ -3,6 +3,7 @@ package datasets
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -25,6 +26,9 @@ type builder struct {
 	// infinite lets infinite numbers pass: parts of artifacts hold bounds.
 	infinite bool
 
+	// loose takes as missing what is no time, in a column of times.
+	loose bool
+
 	words dictionary // its values are those of the column
 
 	blanks, tokens int // fields taken as missing that were not empty
@@ -32,7 +36,20 @@ type builder struct {
 }
 
 func newBuilder(name string, kind Kind, o *ReadOptions) *builder {
-	return &builder{col: Column{Name: name, Kind: kind}, opts: o}
+	return &builder{col: Column{Name: name, Kind: kind}, opts: o, loose: o.loose(name, kind)}
+}
+
+// loose says that what is no time is missing in a column.
+func (o *ReadOptions) loose(name string, kind Kind) bool {
+	return kind == Time && slices.Contains(o.LooseTimes, name)
+}
+
+// refused is what a value that is no time becomes: missing, or a fault.
+func (b *builder) refused() bool {
+	if b.loose {
+		b.null()
+	}
+	return b.loose
 }
 
 // reserve makes room for n rows.
@@ -45,6 +62,13 @@ func (b *builder) reserve(n int) {
 	default:
 		b.col.Codes = make([]int32, 0, n)
 	}
+}
+
+// again is the builder without its rows, whose memory it uses again; the texts keep
+// their codes.
+func (b *builder) again() *builder {
+	b.col.Numbers, b.col.Times, b.col.Codes = b.col.Numbers[:0], b.col.Times[:0], b.col.Codes[:0]
+	return b
 }
 
 func (b *builder) null() {
@@ -89,8 +113,11 @@ func (b *builder) text(s string) bool {
 		return ok
 	default:
 		us, form := parseTime(s)
+		if form == noTime {
+			return b.refused()
+		}
 		b.col.Times = append(b.col.Times, us)
-		return form != noTime
+		return true
 	}
 }
 
@@ -175,7 +202,7 @@ func (b *builder) digits(s string) bool {
 		b.col.Numbers = append(b.col.Numbers, float64(s[0]-'0'))
 		return true
 	}
-	return false
+	return b.refused()
 }
 
 // demote turns a Number column into a Category of the digits read so far.
@@ -229,7 +256,7 @@ func (b *builder) float(x float64) bool {
 	case Category, Text:
 		return b.intern(FormatNumber(x))
 	default:
-		return false
+		return b.refused()
 	}
 	return true
 }
@@ -246,13 +273,13 @@ func (b *builder) boolean(v bool) bool {
 	case Category, Text:
 		return b.intern(strconv.FormatBool(v))
 	}
-	return false
+	return b.refused()
 }
 
 // instant takes microseconds since 1970 UTC.
 func (b *builder) instant(us int64) bool {
 	if us < earliestTime || us > latestTime {
-		return false
+		return b.refused()
 	}
 	switch b.col.Kind {
 	case Time:

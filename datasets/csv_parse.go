@@ -42,7 +42,7 @@ func newCSVWorker(l *csvLayout, plans []csvPlan) *csvWorker {
 	for k := range plans {
 		p := &plans[k]
 		w.columns[k] = csvColumn{csvPlan: p, seen: p.class,
-			b: builder{col: Column{Name: p.col.Name, Kind: p.col.Kind}, opts: l.opts, set: p.set}}
+			b: builder{col: Column{Name: p.col.Name, Kind: p.col.Kind}, opts: l.opts, set: p.set, loose: l.opts.loose(p.col.Name, p.col.Kind)}}
 	}
 	return w
 }

@@ -17,6 +17,15 @@ const (
 	words
 )
 
+// KindOf is the kind that Read gives a column of a text file that has these values.
+func KindOf(values []string, o ReadOptions) Kind {
+	var c class
+	for _, s := range values {
+		c = c.see(s, &o)
+	}
+	return c.kind()
+}
+
 // classOf is the class of one value, blanks around it trimmed.
 func classOf(s string) class {
 	if isNumber(s) {

@@ -25,6 +25,11 @@ type parquetReader struct {
 	size  int64
 	leafs []int // the leaf of each of cols
 	total int64 // rows
+	// Of one piece: its row groups, nil is all, and the rows before them; its batches
+	// are lent, so that their memory is used again.
+	groups []int
+	before int64
+	lends  bool
 
 	open []*parquetColumn // in a stream
 	rows int64            // read so far
@@ -139,6 +144,7 @@ type parquetColumn struct {
 	quick   *pages                // nil: by the library
 	library *pqarrow.ColumnReader // opened when it is needed
 	rows    int64                 // read so far
+	lent    *builder              // of the batch before, if it was lent
 }
 
 func (p *parquetReader) column(k int) *parquetColumn {
@@ -151,6 +157,9 @@ func (p *parquetReader) column(k int) *parquetColumn {
 func (c *parquetColumn) take(n int64, whole bool) (*builder, error) {
 	p := c.p
 	fresh := func() *builder {
+		if c.lent != nil {
+			return c.lent.again()
+		}
 		b := p.cols[c.k].builder(p.opts)
 		b.open = whole && !p.cols[c.k].set
 		b.reserve(int(min(n, 64*p.size))) // a damaged file may state any number of rows
@@ -161,10 +170,12 @@ func (c *parquetColumn) take(n int64, whole bool) (*builder, error) {
 		// Damage may well be a panic of the library.
 		if err := guarded(p.name, func() error { return c.quick.take(b, n) }); err == nil {
 			c.rows += n
+			c.lend(b)
 			return b, nil
 		}
 		c.quick, b = nil, fresh()
 	}
+	c.lend(b)
 	return b, guarded(p.name, func() error {
 		const step = 1 << 16
 		if c.library == nil {
@@ -186,17 +197,33 @@ func (c *parquetColumn) take(n int64, whole bool) (*builder, error) {
 	})
 }
 
-// openLibrary opens the column over all row groups.
-func (c *parquetColumn) openLibrary() (err error) {
-	groups := make([]int, c.p.r.ParquetReader().NumRowGroups())
-	for i := range groups {
-		groups[i] = i
+// lend keeps the builder of a batch that is lent for the next.
+func (c *parquetColumn) lend(b *builder) {
+	if c.p.lends {
+		c.lent = b
 	}
+}
+
+// openLibrary opens the column over all its row groups.
+func (c *parquetColumn) openLibrary() (err error) {
+	groups := c.p.allGroups()
 	leaf := map[int]bool{c.p.leafs[c.k]: true}
 	if c.library, err = c.p.r.GetFieldReader(context.Background(), c.p.cols[c.k].place, leaf, groups); err != nil {
 		return c.p.fault(err)
 	}
 	return nil
+}
+
+// allGroups are the row groups to read.
+func (p *parquetReader) allGroups() []int {
+	if p.groups != nil {
+		return p.groups
+	}
+	groups := make([]int, p.r.ParquetReader().NumRowGroups())
+	for i := range groups {
+		groups[i] = i
+	}
+	return groups
 }
 
 // skip passes over rows that the quick way has read.
@@ -224,7 +251,7 @@ func (c *parquetColumn) append(b *builder, n int64) error {
 	for _, part := range chunks.Chunks() {
 		if row, value := b.appendArray(part); row >= 0 {
 			e := b.refusal(value)
-			e.File, e.Row = p.name, int(c.rows)+row+1
+			e.File, e.Row = p.name, int(p.before+c.rows)+row+1
 			return e
 		}
 		c.rows += int64(part.Len())

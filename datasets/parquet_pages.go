@@ -28,7 +28,7 @@ type pages struct {
 	levels bool // the column may have missing values
 	memory pageMemory
 
-	group   int // the next row group
+	group   int // the next of the row groups
 	reader  file.PageReader
 	rows    int64 // of the row group that are not yet in a page
 	left    int   // rows of the page not yet taken
@@ -65,7 +65,7 @@ func (p *parquetReader) quick(k int) *pages {
 	if phys, ok := wants[typ.ID()]; !ok || phys != leaf.PhysicalType() {
 		return nil
 	}
-	for g := range f.NumRowGroups() {
+	for _, g := range p.allGroups() {
 		chunk, err := f.RowGroup(g).MetaData().ColumnChunk(p.leafs[k])
 		if err != nil || chunk.CryptoMetadata() != nil {
 			return nil
@@ -221,11 +221,11 @@ func (q *pages) values(data []byte, e parquet.Encoding) error {
 
 // nextGroup opens the column in the next row group.
 func (q *pages) nextGroup() error {
-	f := q.p.r.ParquetReader()
-	if q.group == f.NumRowGroups() {
+	groups := q.p.allGroups()
+	if q.group == len(groups) {
 		return errUnusual
 	}
-	group := f.RowGroup(q.group)
+	group := q.p.r.ParquetReader().RowGroup(groups[q.group])
 	q.group++
 	chunk, err := group.MetaData().ColumnChunk(q.p.leafs[q.k])
 	if err != nil {

@@ -28,6 +28,9 @@ type ReadOptions struct {
 	// "NA" may be Namibia. An empty CSV field is always missing; a blank one is in
 	// columns of numbers, booleans and times.
 	Missing []string
+	// LooseTimes are columns, set to Time by hand, in which what is no time is missing
+	// instead of an error. To tell them apart, count the cells that are missing.
+	LooseTimes []string
 	// Comma is the delimiter of CSV. 0: whichever of , ; tab | the header line
 	// holds most often outside quotes.
 	Comma byte
