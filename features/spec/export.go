@@ -1,0 +1,3 @@
+package spec
+
+func (w *writer) applyExport(s *Source, f fields) {}

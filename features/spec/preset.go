@@ -1,0 +1,3 @@
+package spec
+
+func (w *writer) preset(f fields) {}
