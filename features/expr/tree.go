@@ -49,18 +49,18 @@ const (
 	OpMul
 	OpDiv // by 0 is unknown
 	OpNeg
-	OpIf      // Args: condition, then, else
-	OpPresent // of a variable
-	OpStartsWith
+	OpIf         // Args: condition, then, else; unknown where the condition is
+	OpPresent    // of a variable
+	OpStartsWith // Args[1] is a constant, as in the next two; bytes are compared
 	OpEndsWith
 	OpContains
-	OpMin // of two or more
+	OpMin // of two or more; unknown if one is
 	OpMax
 	OpAbs
 	OpLog // natural; unknown of what is not above 0
 	OpLn1p
 	OpFloor
-	OpDays // of a duration, as a number with a fraction
+	OpDays // of a duration, as a number with a fraction: microseconds divided by 86.4e9
 )
 
 // Node is a checked expression as a tree.
