@@ -1,3 +1,79 @@
 package spec
 
-func (w *writer) applyExport(s *Source, f fields) {}
+// export is how a known tool lays out what it exports: the columns of the roles,
+// and those that know of the end of an interval.
+type export struct {
+	name string
+	kind Kind
+	// The columns of the roles, "" where there is none.
+	account, user, id, time, arrived, start, end, amount, currency, renews string
+	atEnd                                                                  []string
+}
+
+// exports are the layouts, the one of the kind that is meant without a kind first:
+// Segment's and PostHog's tables as they write them to a warehouse or to files,
+// Stripe's and Chargebee's subscriptions with the names of their APIs. Of
+// subscriptions the tables hold the latest state alone: what is only known when one
+// ends stands in atEnd, so that no row knows it before.
+var exports = [...]export{
+	{name: "segment", kind: Events, user: "user_id", id: "id", time: "timestamp", arrived: "received_at"},
+	{name: "segment", kind: Users, account: "group_id", user: "user_id", id: "id", time: "timestamp", arrived: "received_at"},
+	{name: "segment", kind: Attributes, account: "group_id", id: "id", time: "timestamp", arrived: "received_at"},
+	{name: "posthog", kind: Events, user: "distinct_id", id: "uuid", time: "timestamp", arrived: "created_at"},
+	{name: "stripe", kind: Intervals, account: "customer", id: "id", start: "start_date", end: "ended_at", renews: "current_period_end",
+		atEnd: []string{"status", "canceled_at", "cancel_at", "cancel_at_period_end", "cancellation_details", "cancellation_reason", "cancellation_feedback"}},
+	{name: "chargebee", kind: Intervals, account: "customer_id", id: "id", start: "started_at", end: "cancelled_at",
+		amount: "mrr", currency: "currency_code", renews: "current_term_end",
+		atEnd: []string{"status", "cancel_reason", "cancel_reason_code", "cancel_schedule_created_at", "remaining_billing_cycles"}},
+}
+
+// exportNames are those of the known tools.
+func exportNames() []string {
+	var out []string
+	for _, e := range exports {
+		if len(out) == 0 || out[len(out)-1] != e.name {
+			out = append(out, e.name)
+		}
+	}
+	return out
+}
+
+// applyExport fills in the roles that the file leaves to the export; one that it
+// names itself stays.
+func (w *writer) applyExport(s *Source, f fields) {
+	if s.Export == "" {
+		return
+	}
+	kind := Kind(f.text("kind"))
+	known := false
+	for _, e := range exports {
+		if e.name != s.Export {
+			continue
+		}
+		known = true
+		if kind != "" && kind != e.kind {
+			continue
+		}
+		s.Kind = e.kind
+		for _, r := range [...]struct {
+			to     *string
+			column string
+		}{
+			{&s.Account, e.account}, {&s.User, e.user}, {&s.ID, e.id}, {&s.Time, e.time}, {&s.Arrived, e.arrived},
+			{&s.Start, e.start}, {&s.End, e.end}, {&s.Amount, e.amount}, {&s.Currency, e.currency}, {&s.Renews, e.renews},
+		} {
+			if *r.to == "" {
+				*r.to = r.column
+			}
+		}
+		if !f.has("at_end") {
+			s.AtEnd = append([]string(nil), e.atEnd...)
+		}
+		return
+	}
+	if known {
+		f.fault("kind", "of %s there is no known export of kind %s: leave export out and name the columns", s.Export, kind)
+		return
+	}
+	f.fault("export", "unknown export %q: %s, or leave it out and name the columns", s.Export, nearest(s.Export, exportNames()))
+}

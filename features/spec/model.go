@@ -229,12 +229,20 @@ func (w *writer) date(f fields, key string) int64 {
 		return 0
 	}
 	if t, err := time.ParseInLocation(time.DateOnly, s, w.p.Location()); err == nil {
-		return t.UnixMicro()
+		return w.sound(f, key, t)
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
 		f.fault(key, "%s %q is no date: write 2025-01-31, or an instant such as 2025-01-31T09:00:00Z", key, s)
 		return 0
+	}
+	return w.sound(f, key, t)
+}
+
+// sound refuses years that nobody means.
+func (w *writer) sound(f fields, key string, t time.Time) int64 {
+	if t.Year() < 1900 || t.Year() >= 2200 {
+		f.fault(key, "%s is in the year %d", key, t.Year())
 	}
 	return t.UnixMicro()
 }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -29,6 +30,9 @@ var (
 func Parse(b []byte) (*Project, error) {
 	if len(b) > mostBytes {
 		return nil, faultsError([]Fault{{Line: 1, Message: fmt.Sprintf("the file has %d bytes, of at most %d: is it a project file?", len(b), mostBytes)}})
+	}
+	if !utf8.Valid(b) {
+		return nil, faultsError([]Fault{{Line: 1, Message: "the file is not UTF-8: save it so"}})
 	}
 	tree, err := parser.ParseBytes(b, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
@@ -93,8 +97,12 @@ func (w *writer) project(body ast.Node) {
 		w.source(e)
 	}
 	w.settleSources()
+	w.checkReferences()
 	for i, it := range top.items("features") {
 		w.feature(it, i)
+	}
+	for _, it := range top.items("presets") {
+		w.preset(fields{r: &w.reader, what: "presets", at: it.at, list: []entry{{key: "preset", at: it.at, value: it.node}}})
 	}
 	for _, it := range top.items("derived") {
 		w.derived(it)

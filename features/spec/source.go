@@ -44,6 +44,9 @@ func (w *writer) source(e entry) {
 		Lag: f.window("lag"), AtEnd: f.names("at_end"), Bridge: f.window("bridge"),
 		Where: w.expression(f, "where", path+"where"),
 	}
+	if s.Missing == nil && f.has("missing") {
+		s.Missing = []string{} // no text is
+	}
 	switch {
 	case s.Path != "" && s.From != "":
 		f.fault("from", "it has a path and a from: keep the one where its facts are")
@@ -56,7 +59,9 @@ func (w *writer) source(e entry) {
 		f.fault("lag", "lag %s: use days or hours, which are exact", s.Lag)
 	}
 	w.applyExport(&s, f)
-	s.Kind = Kind(f.text("kind"))
+	if kind := f.text("kind"); kind != "" {
+		s.Kind = Kind(kind)
+	}
 	switch {
 	case s.Kind == "":
 		s.Kind = guessKind(&s)

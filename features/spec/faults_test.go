@@ -1,0 +1,3 @@
+package spec_test
+
+var faulty = []struct{ name, text, want string }{}
