@@ -1,0 +1,64 @@
+package build
+
+import (
+	"sort"
+	"time"
+)
+
+const microsDay int64 = 86_400_000_000
+
+// calendar numbers the days of a timezone: day 0 is 1970-01-01. A day begins at its
+// first instant, which is not 00:00 where the clocks skip it, and lasts until the
+// next begins, also where the clocks go back over midnight.
+type calendar struct {
+	zone    *time.Location
+	starts  []int64 // when an offset begins, ascending; the first is before all instants
+	offsets []int64 // microseconds east of UTC from then on
+	floors  []int64 // the newest day before then
+}
+
+// Between these years the clock changes of a timezone are known to a calendar;
+// outside, it keeps the nearest offset.
+const firstYear, lastYear = 1900, 2200
+
+func newCalendar(zone *time.Location) *calendar {
+	c := &calendar{zone: zone}
+	for t := time.Date(firstYear, 1, 1, 0, 0, 0, 0, time.UTC).In(zone); ; {
+		_, offset := t.Zone()
+		start, floor := t.UnixMicro(), int64(-1<<62)
+		if len(c.starts) == 0 {
+			start = -1 << 62
+		} else {
+			floor = c.day(start - 1)
+		}
+		c.starts, c.offsets, c.floors = append(c.starts, start), append(c.offsets, int64(offset)*1e6), append(c.floors, floor)
+		_, end := t.ZoneBounds()
+		if end.IsZero() || end.Year() > lastYear {
+			return c
+		}
+		t = end
+	}
+}
+
+// day is the number of the day that the instant is of.
+func (c *calendar) day(us int64) int64 {
+	i := len(c.starts) - 1
+	if i > 0 {
+		i = sort.Search(i, func(k int) bool { return c.starts[k+1] > us })
+	}
+	return max(floorDiv(us+c.offsets[i], microsDay), c.floors[i])
+}
+
+// midnight is the first instant of a day.
+func (c *calendar) midnight(day int64) int64 {
+	i := sort.Search(len(c.starts)-1, func(k int) bool { return c.starts[k+1]+c.offsets[k] > day*microsDay })
+	return max(day*microsDay-c.offsets[i], c.starts[i])
+}
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
