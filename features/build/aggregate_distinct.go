@@ -73,8 +73,8 @@ func distincts(out []float64, t *twins, x *spanWork, moments []int32) {
 	}
 }
 
-// table remembers where a value was last met. It is emptied without being cleared.
-type table struct {
+// lastMet remembers where a value was last met. It is emptied without being cleared.
+type lastMet struct {
 	slots []slot
 	round uint32
 	shift uint
@@ -87,7 +87,7 @@ type slot struct {
 }
 
 // clear makes it empty, with room for n values.
-func (t *table) clear(n int) {
+func (t *lastMet) clear(n int) {
 	if t.round++; 2*n > len(t.slots) || t.round == 0 {
 		size := 64
 		t.shift = 64 - 6
@@ -99,7 +99,7 @@ func (t *table) clear(n int) {
 }
 
 // swap gives where the value was last met, -1 if it was not, and puts in i.
-func (t *table) swap(value uint64, i int32) int32 {
+func (t *lastMet) swap(value uint64, i int32) int32 {
 	for k := value * 0x9e3779b97f4a7c15 >> t.shift; ; k = (k + 1) & uint64(len(t.slots)-1) {
 		s := &t.slots[k]
 		if s.round != t.round {

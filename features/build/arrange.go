@@ -30,7 +30,7 @@ type scratch struct {
 	shown   []int32   // moments looked at together
 	whole   []int32   // 0, 1, 2 ...
 	list    []int32   // facts that count
-	seen    table
+	seen    lastMet
 	buckets []float64
 	cuts    []int64
 }

@@ -100,7 +100,7 @@ func (s *scratch) counting(l *lane, moment int64, m, n int) []int32 {
 		if !l.stream.ends && l.when[i] >= moment {
 			break
 		}
-		if counts(l.facts, l.base+i, moment) && (!l.stream.ends || l.when[i] != datasets.MissingTime && l.when[i]+l.lag < moment) {
+		if visible(l.facts, l.base+i, moment) && (!l.stream.ends || l.when[i] != datasets.MissingTime && l.when[i]+l.lag < moment) {
 			s.list = append(s.list, int32(i))
 		}
 	}
@@ -131,7 +131,7 @@ func (s *scratch) all(n int) []int32 {
 	return s.whole[:n]
 }
 
-// counts says whether a version counts at a moment.
-func counts(f *facts.Facts, i int, moment int64) bool {
+// visible says whether a version counts at a moment.
+func visible(f *facts.Facts, i int, moment int64) bool {
 	return f.Occurred[i] < moment && (f.Arrived == nil || f.Arrived[i] < moment) && (f.Until == nil || f.Until[i] >= moment)
 }

@@ -248,7 +248,7 @@ func (f *finder) seen(account int, at int64) bool {
 	for k := range f.part.Sources {
 		a := &f.part.Sources[k]
 		for i := a.First[account]; i < a.First[account+1] && a.Occurred[i] < at; i++ {
-			if a.Occurred[i] > facts.Always && counts(a, i, at) {
+			if a.Occurred[i] > facts.Always && visible(a, i, at) {
 				return true
 			}
 		}

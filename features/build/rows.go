@@ -130,7 +130,7 @@ func (s *scratch) start(w spec.Window, moment int64) int64 {
 func (s *scratch) findSignUps(account int) {
 	s.signUp = s.signUp[:0]
 	for _, m := range s.moments {
-		s.signUp = append(s.signUp, s.plan.signUp(s.part, account, func(f *facts.Facts, i int) bool { return counts(f, i, m) }))
+		s.signUp = append(s.signUp, s.plan.signUp(s.part, account, func(f *facts.Facts, i int) bool { return visible(f, i, m) }))
 	}
 }
 
