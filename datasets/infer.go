@@ -17,11 +17,15 @@ const (
 	words
 )
 
-// KindOf is the kind that Read gives a column of a text file that has these values.
+// KindOf is the kind that Read gives a column of a text file that has these values;
+// 0 if all are missing.
 func KindOf(values []string, o ReadOptions) Kind {
 	var c class
 	for _, s := range values {
 		c = c.see(s, &o)
+	}
+	if c == noValue {
+		return 0
 	}
 	return c.kind()
 }

@@ -12,5 +12,6 @@ func (a *app) featuresCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	c.AddCommand(a.featuresBuildCommand())
 	return c
 }

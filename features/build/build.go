@@ -1,0 +1,323 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"propensity/datasets"
+	"propensity/features/facts"
+	"propensity/features/spec"
+)
+
+// Options of a Run.
+type Options struct {
+	Dir string // what the paths of sources are relative to
+	Out string // directory of the tables, one directory a model
+	// AsOf is when the tables are made, microseconds since 1970 UTC: what arrived later
+	// is left out, and labels that are not settled by then are open. 0: the newest
+	// arrival that is not after Now.
+	AsOf, Now int64
+	Models    []string // nil: all
+	Rebuild   bool     // makes all rows again, also of moments that have been built
+	Memory    int64    // bytes of facts kept in memory; 0: facts.DefaultMemory
+	Threads   int      // 0: as many as there are processors
+	// Progress, if not nil, is told how far a stage is; by one goroutine at a time.
+	Progress func(stage string, done, total int)
+}
+
+// Summary is what a Run did.
+type Summary struct {
+	AsOf     int64             `json:"as_of"` // microseconds since 1970 UTC
+	Sources  []SourceSummary   `json:"sources"`
+	Excluded []facts.Exclusion `json:"excluded"`
+	Models   []ModelSummary    `json:"models"`
+}
+
+// SourceSummary counts the records of a source.
+type SourceSummary struct {
+	Name     string `json:"name"`
+	Records  int64  `json:"records"`
+	Filtered int64  `json:"filtered"` // left out by the source's where
+}
+
+// ModelSummary is what there now is of a model.
+type ModelSummary struct {
+	Name    string `json:"name"`
+	Added   int    `json:"added"`   // rows of this run
+	Rows    int    `json:"rows"`    // in all
+	Columns int    `json:"columns"` // made by features
+	Outside int    `json:"outside"` // moments of this run that are not of the population
+	Labels  Labels `json:"labels"`
+}
+
+// Labels counts the labels of a model's moments, whatever its population.
+type Labels struct {
+	Yes        int `json:"yes"`
+	No         int `json:"no"`
+	Open       int `json:"open"`       // the horizon was not over
+	Unanswered int `json:"unanswered"` // a change of nothing
+}
+
+// Run reads the facts of a project and makes the feature tables of its models: for
+// each OUT/MODEL/rows-NNNN.parquet (the account, the moment, a column a feature),
+// labels-NNNN.parquet (account, moment and, under the model's name, whether it came
+// true), features.json and features.md, a dictionary of the columns, and
+// manifest.json, which names the files with their hashes and comes last: until it is
+// there, what was there before is what counts.
+//
+// Where a table was built before, by the same features, only rows of moments after
+// the AsOf of then are made, into a file of their own; the labels of all moments are
+// made anew. If the features changed it is ErrChanged.
+//
+// The tables depend on the facts and AsOf alone: on neither the number of threads nor
+// on memory.
+func Run(ctx context.Context, p *spec.Project, o Options) (*Summary, error) {
+	if o.Threads == 0 {
+		o.Threads = runtime.GOMAXPROCS(0)
+	}
+	if o.Progress == nil {
+		o.Progress = func(string, int, int) {}
+	}
+	models, err := chosen(p, o.Models)
+	if err != nil {
+		return nil, err
+	}
+	const stage, parts = "read", 1000
+	c, err := facts.Read(ctx, p, facts.ReadOptions{Dir: o.Dir, AsOf: o.AsOf, Now: o.Now, Memory: o.Memory, Threads: o.Threads,
+		Progress: func(done, total int64) { o.Progress(stage, int(done*parts/total), parts) }})
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	o.Progress(stage, parts, parts)
+	sum := &Summary{AsOf: o.AsOf, Excluded: c.Excluded()}
+	for s := range p.Sources {
+		kept, filtered := c.Records(s)
+		sum.Sources = append(sum.Sources, SourceSummary{p.Sources[s].Name, kept, filtered})
+	}
+	if sum.AsOf == 0 {
+		sum.AsOf = c.Newest()
+	}
+	plan, err := Compile(p)
+	if err != nil {
+		return nil, err
+	}
+	b := &builder{plan: plan, facts: c, o: &o, sum: sum}
+	for _, m := range models {
+		t, err := newTable(p, m, &o, sum.AsOf)
+		if err != nil {
+			b.abort()
+			return nil, err
+		}
+		b.tables = append(b.tables, t)
+	}
+	if err := b.run(ctx); err != nil {
+		b.abort()
+		return nil, err
+	}
+	for _, t := range b.tables {
+		if err := t.commit(sum); err != nil {
+			b.abort()
+			return nil, err
+		}
+		sum.Models = append(sum.Models, t.summary())
+	}
+	return sum, nil
+}
+
+// chosen are the models to build.
+func chosen(p *spec.Project, names []string) (out []*spec.Model, err error) {
+	var known []string
+	for i := range p.Models {
+		known = append(known, p.Models[i].Name)
+		if names == nil || slices.Contains(names, p.Models[i].Name) {
+			out = append(out, &p.Models[i])
+		}
+	}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("%w: there is no model %q made from facts; there are %q", ErrProject, name, known)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%w: no model of it has moments: say when its accounts are looked at (moments: {every: 1mo})", ErrProject)
+	}
+	return out, nil
+}
+
+// builder makes the tables of all models, a part of the facts at a time.
+type builder struct {
+	plan   *Plan
+	facts  *facts.Collection
+	o      *Options
+	sum    *Summary
+	tables []*table
+}
+
+// batch is what comes of one part: for each table its rows and labels.
+type batch struct {
+	rows, labels []*datasets.Table
+	counts       []counts
+	err          error
+}
+
+// counts are those of a model in a part.
+type counts struct {
+	outside int
+	labels  Labels
+}
+
+// run makes parts in parallel and writes them in order.
+func (b *builder) run(ctx context.Context) error {
+	n := b.facts.Parts()
+	g, ctx := errgroup.WithContext(ctx)
+	// A batch comes back on its own channel; the channels are queued in order.
+	queue := make(chan chan batch, b.o.Threads)
+	slots := make(chan struct{}, b.o.Threads)
+	g.Go(func() error {
+		defer close(queue)
+		for i := range n {
+			select {
+			case slots <- struct{}{}:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			done := make(chan batch, 1)
+			g.Go(func() error {
+				defer func() { <-slots }()
+				made := b.part(i)
+				done <- made
+				return made.err
+			})
+			select {
+			case queue <- done:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	g.Go(func() error {
+		i := 0
+		for done := range queue {
+			select {
+			case made := <-done:
+				if made.err != nil {
+					return made.err
+				}
+				for k, t := range b.tables {
+					if err := t.write(made.rows[k], made.labels[k], &made.counts[k]); err != nil {
+						return err
+					}
+				}
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			i++
+			b.o.Progress("build", i, n)
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// part makes the rows and labels of one part of the facts.
+func (b *builder) part(i int) (out batch) {
+	part, err := b.facts.Part(i)
+	if err != nil {
+		return batch{err: err}
+	}
+	for _, t := range b.tables {
+		rows, labels, n, err := b.model(t, part)
+		if err != nil {
+			return batch{err: err}
+		}
+		out.rows, out.labels, out.counts = append(out.rows, rows), append(out.labels, labels), append(out.counts, n)
+	}
+	return out
+}
+
+// model makes those of one model.
+func (b *builder) model(t *table, part *facts.Part) (rows, labels *datasets.Table, n counts, err error) {
+	at, err := b.plan.Moments(t.name, part, b.sum.AsOf)
+	if err != nil {
+		return nil, nil, n, err
+	}
+	label, open, err := b.plan.Labels(t.name, part, at, b.sum.AsOf)
+	if err != nil {
+		return nil, nil, n, err
+	}
+	answered := make([]int, 0, len(at))
+	for i, x := range label {
+		switch {
+		case open[i]:
+			n.labels.Open++
+			continue
+		case x != x:
+			n.labels.Unanswered++
+			continue
+		case x == 1:
+			n.labels.Yes++
+		default:
+			n.labels.No++
+		}
+		answered = append(answered, i)
+	}
+	labels = t.keys(part, at, answered)
+	labels.Columns = append(labels.Columns, datasets.Column{Name: t.name, Kind: datasets.Boolean, Numbers: datasets.Take(label, answered)})
+	if t.from > firstMoment {
+		fresh := at[:0]
+		for _, m := range at {
+			if m.At > t.from {
+				fresh = append(fresh, m)
+			}
+		}
+		at = fresh
+	}
+	columns, err := b.plan.Rows(part, at)
+	if err != nil {
+		return nil, nil, n, err
+	}
+	keep, err := b.plan.Keep(t.name, columns)
+	if err != nil {
+		return nil, nil, n, err
+	}
+	inside := make([]int, 0, len(at))
+	for i, k := range keep {
+		if k {
+			inside = append(inside, i)
+		}
+	}
+	n.outside = len(at) - len(inside)
+	rows = t.keys(part, at, inside)
+	for _, k := range t.places {
+		c := columns[k]
+		if n.outside > 0 {
+			c.Numbers, c.Times, c.Codes = datasets.Take(c.Numbers, inside), datasets.Take(c.Times, inside), datasets.Take(c.Codes, inside)
+		}
+		rows.Columns = append(rows.Columns, c)
+	}
+	return rows, labels, n, nil
+}
+
+func (b *builder) abort() {
+	for _, t := range b.tables {
+		t.abort()
+	}
+}
+
+// ErrChanged says that a table was built by other features than the project has now.
+var ErrChanged = errors.New("the features have changed")
+
+// directory is that of a model's tables, made if it is not there.
+func directory(out, model string) (string, error) {
+	dir := filepath.Join(out, model)
+	return dir, os.MkdirAll(dir, 0o777)
+}
