@@ -129,8 +129,9 @@ func (s *scenario) run(text string) string {
 }
 
 func (s *scenario) read(body []string) {
+	text := strings.ReplaceAll("\n"+strings.Join(body, "\n"), "\n    ", "\n")
 	var err error
-	if s.project, err = spec.Parse([]byte("version: 1\naccount: account\n" + strings.Join(body, "\n"))); err != nil {
+	if s.project, err = spec.Parse([]byte("version: 1\naccount: account" + text)); err != nil {
 		s.t.Fatalf("%s: %v", s.name, err)
 	}
 	if s.plan, err = build.Compile(s.project); err != nil {
