@@ -1,0 +1,283 @@
+package online
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"net/url"
+	"runtime"
+
+	"modernc.org/sqlite"
+
+	"propensity/features/facts"
+)
+
+// sqliteStore keeps facts in a file. The log is written ahead of the tables (WAL) and
+// synced at each commit (synchronous = full): what has been committed outlives a kill,
+// and a loss of power if the disk keeps what it says it has synced.
+type sqliteStore struct {
+	committer
+	db      *sql.DB // for reading
+	writer  *sqliteWriter
+	changes changes
+}
+
+// sqliteFormat is the number of the layout below, in user_version.
+const sqliteFormat = 1
+
+// A table without rowids is its own index: the facts of an account lie together, and
+// a version that is there cannot be put there twice.
+const sqliteSchema = `
+CREATE TABLE IF NOT EXISTS facts (
+	account TEXT NOT NULL, source TEXT NOT NULL, id TEXT NOT NULL, arrived INTEGER NOT NULL, content BLOB NOT NULL,
+	PRIMARY KEY (account, source, id, arrived, content)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS commits (count INTEGER NOT NULL);
+INSERT INTO commits SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM commits);
+`
+
+func openSQLite(ctx context.Context, path string) (Store, error) {
+	if path == "" {
+		return nil, fmt.Errorf("%w: sqlite: names no file: write sqlite:PATH", ErrURL)
+	}
+	db := sql.OpenDB(sqliteConnector(path))
+	db.SetMaxOpenConns(max(4, runtime.GOMAXPROCS(0)))
+	db.SetMaxIdleConns(4)
+	s := &sqliteStore{db: db, writer: &sqliteWriter{path: path}}
+	if err := s.writer.prepare(ctx); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	s.start(s.write)
+	return s, nil
+}
+
+// sqliteConnector opens connections to a file.
+type sqliteConnector string
+
+func (c sqliteConnector) Connect(context.Context) (driver.Conn, error) {
+	query := url.Values{"_txlock": {"immediate"}, "_pragma": {
+		"busy_timeout(10000)", "journal_mode(wal)", "synchronous(full)", "wal_autocheckpoint(4000)", "cache_size(-65536)",
+	}}
+	name := url.URL{Scheme: "file", Path: string(c), OmitHost: true, RawQuery: query.Encode()}
+	return (&sqlite.Driver{}).Open(name.String())
+}
+
+func (c sqliteConnector) Driver() driver.Driver { return &sqlite.Driver{} }
+
+// Append adds facts.
+func (s *sqliteStore) Append(ctx context.Context, list []facts.Fact) error {
+	return s.append(ctx, list)
+}
+
+func (s *sqliteStore) write(ctx context.Context, list []record) error {
+	s.changes.begin()
+	changed, commits, err := s.writer.write(ctx, list)
+	if err != nil {
+		s.changes.abandon()
+		s.writer.close() // anew the next time
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	s.changes.add(commits, changed)
+	return nil
+}
+
+// Facts gives the facts of an account.
+func (s *sqliteStore) Facts(ctx context.Context, account string, since Since) ([]facts.Fact, error) {
+	list, err := s.read(ctx, account)
+	if err != nil {
+		return nil, unavailable(ctx, err)
+	}
+	return factsOf(list, since)
+}
+
+func (s *sqliteStore) read(ctx context.Context, account string) ([]record, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT source, id, arrived, content FROM facts WHERE account = ? ORDER BY source, id, arrived, content`, account)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []record
+	for rows.Next() {
+		r := record{account: account}
+		if err := rows.Scan(&r.source, &r.id, &r.arrived, &r.content); err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, rows.Err()
+}
+
+func (s *sqliteStore) versions(ctx context.Context, accounts []string) ([]uint64, error) {
+	var commits int64
+	if err := s.db.QueryRowContext(ctx, `SELECT count FROM commits`).Scan(&commits); err != nil {
+		return nil, unavailable(ctx, err)
+	}
+	return s.changes.versions(commits, accounts), nil
+}
+
+// Close waits for what is being written and closes the file.
+func (s *sqliteStore) Close() error {
+	s.stop()
+	s.writer.close()
+	return s.db.Close()
+}
+
+// unavailable marks an error of the store; that of a ctx that is done stays its own.
+func unavailable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// sqliteWriter is the one connection that writes. It speaks to the driver itself, not
+// through database/sql, whose locks and conversions cost as much as the writing.
+type sqliteWriter struct {
+	path       string
+	conn       driver.Conn
+	statements [4]driver.Stmt
+	args       []driver.NamedValue
+}
+
+const (
+	addVersion = iota // as it is
+	addFirst          // if it is the first version
+	addNow            // if the newest version says something else
+	addCommit
+)
+
+func sqliteStatements() [4]string {
+	return [4]string{
+		addVersion: `INSERT OR IGNORE INTO facts VALUES (?, ?, ?, ?, ?)`,
+		addFirst:   `INSERT INTO facts SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM facts WHERE account = ?1 AND source = ?2 AND id = ?3)`,
+		addNow: `WITH newest AS (SELECT arrived, content FROM facts WHERE account = ?1 AND source = ?2 AND id = ?3 ORDER BY arrived DESC, content DESC LIMIT 1)
+			INSERT INTO facts SELECT ?1, ?2, ?3, max(?4, (SELECT arrived FROM newest) + 1), ?5 WHERE ?5 <> (SELECT content FROM newest)`,
+		addCommit: `UPDATE commits SET count = count + 1`,
+	}
+}
+
+// prepare opens the file, if it is not open, and sees to its tables.
+func (w *sqliteWriter) prepare(ctx context.Context) (err error) {
+	if w.conn != nil {
+		return nil
+	}
+	if w.conn, err = sqliteConnector(w.path).Connect(ctx); err != nil {
+		w.conn = nil
+		return err
+	}
+	defer func() {
+		if err != nil {
+			w.close()
+		}
+	}()
+	format, err := w.number(ctx, `PRAGMA user_version`)
+	if err != nil {
+		return err
+	}
+	switch format {
+	case 0:
+		if err := w.exec(ctx, sqliteSchema+fmt.Sprintf(`PRAGMA user_version = %d;`, sqliteFormat)); err != nil {
+			return err
+		}
+	case sqliteFormat:
+	default:
+		return fmt.Errorf("its format is %d, this program knows %d: it was made by another version, or is no store", format, sqliteFormat)
+	}
+	for i, text := range sqliteStatements() {
+		stmt, err := w.conn.(driver.ConnPrepareContext).PrepareContext(ctx, text)
+		if err != nil {
+			return err
+		}
+		w.statements[i] = stmt
+	}
+	return nil
+}
+
+func (w *sqliteWriter) exec(ctx context.Context, text string) error {
+	_, err := w.conn.(driver.ExecerContext).ExecContext(ctx, text, nil)
+	return err
+}
+
+func (w *sqliteWriter) number(ctx context.Context, text string) (int64, error) {
+	rows, err := w.conn.(driver.QueryerContext).QueryContext(ctx, text, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	cell := make([]driver.Value, 1)
+	if err := rows.Next(cell); err != nil {
+		return 0, err
+	}
+	return cell[0].(int64), nil
+}
+
+// write adds records in one transaction. It gives the accounts that have changed and
+// the number of commits that the file has seen.
+func (w *sqliteWriter) write(ctx context.Context, list []record) (changed []string, commits int64, err error) {
+	if err := w.prepare(ctx); err != nil {
+		return nil, 0, err
+	}
+	if err := w.exec(ctx, `BEGIN IMMEDIATE`); err != nil {
+		return nil, 0, err
+	}
+	defer func() {
+		if err != nil {
+			_ = w.exec(context.Background(), `ROLLBACK`) // or else by closing it
+		}
+	}()
+	for i := range list {
+		n, err := w.add(ctx, &list[i])
+		if err != nil {
+			return nil, 0, err
+		}
+		if n > 0 && (len(changed) == 0 || changed[len(changed)-1] != list[i].account) {
+			changed = append(changed, list[i].account)
+		}
+		if i%16 == 15 {
+			// A transaction is long, and others that want this core only ask for a little.
+			runtime.Gosched()
+		}
+	}
+	if len(changed) > 0 {
+		if _, err := w.run(ctx, addCommit); err != nil {
+			return nil, 0, err
+		}
+	}
+	if commits, err = w.number(ctx, `SELECT count FROM commits`); err != nil {
+		return nil, 0, err
+	}
+	return changed, commits, w.exec(ctx, `COMMIT`)
+}
+
+// add adds one record and gives how many rows that was.
+func (w *sqliteWriter) add(ctx context.Context, r *record) (n int64, err error) {
+	if !r.now {
+		return w.run(ctx, addVersion, r.account, r.source, r.id, r.arrived, r.content)
+	}
+	if n, err = w.run(ctx, addFirst, r.account, r.source, r.id, r.arrived, r.content); n == 0 && err == nil {
+		n, err = w.run(ctx, addNow, r.account, r.source, r.id, r.arrived, r.content)
+	}
+	return n, err
+}
+
+// run executes a statement and gives the number of rows that it changed.
+func (w *sqliteWriter) run(ctx context.Context, statement int, values ...driver.Value) (int64, error) {
+	w.args = w.args[:0]
+	for i, v := range values {
+		w.args = append(w.args, driver.NamedValue{Ordinal: i + 1, Value: v})
+	}
+	result, err := w.statements[statement].(driver.StmtExecContext).ExecContext(ctx, w.args)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+func (w *sqliteWriter) close() {
+	if w.conn != nil {
+		_ = w.conn.Close() // what is committed is committed
+	}
+	*w = sqliteWriter{path: w.path}
+}
