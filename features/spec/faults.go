@@ -18,6 +18,9 @@ type Fault struct {
 
 func (f Fault) String() string { return fmt.Sprintf("line %d: %s", f.Line, f.Message) }
 
+// mostFaults are told: after so many it is no slip of the pen.
+const mostFaults = 100
+
 // Faults is everything that is wrong with a project file, in its order. It is never
 // empty.
 type Faults struct {
@@ -52,7 +55,11 @@ func faultsError(list []Fault) error {
 		}
 		return a.Column - b.Column
 	})
-	return &Faults{List: slices.Compact(list)}
+	list = slices.Compact(list)
+	if more := len(list) - mostFaults; more > 0 {
+		list = append(list[:mostFaults], Fault{Line: list[mostFaults].Line, Message: fmt.Sprintf("and %d faults more", more)})
+	}
+	return &Faults{List: list}
 }
 
 // nearest is a hint at the name that was perhaps meant: the known one with the

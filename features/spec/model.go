@@ -10,13 +10,13 @@ import (
 var (
 	// modelKeys are of models made from facts, trainKeys those that training knows
 	// besides; value is of both.
-	modelKeys = [...]string{"moments", "population", "label", "gap", "features", "value"}
+	modelKeys = [...]string{"moments", "since", "until", "population", "label", "gap", "features", "value"}
 	trainKeys = [...]string{
 		"data", "id", "time", "weight", "leaks", "drop", "types", "missing", "split", "holdout", "learners", "penalty", "boosting",
 		"monotone", "together", "scorecard", "tune", "backtest", "quick", "prior", "capacity", "segments", "questions", "refit",
 		"bands", "rebands", "surrogate",
 	}
-	momentKeys     = [...]string{"every", "after", "before", "of", "on", "where", "while", "since", "until"}
+	momentKeys     = [...]string{"every", "after", "before", "of", "on", "where", "while"}
 	labelKeys      = [...]string{"event", "state", "change", "where", "within", "is", "after", "by"}
 	trainLabelKeys = [...]string{"column", "positive", "within_days"}
 )
@@ -28,7 +28,7 @@ func (w *writer) model(e entry) {
 	m := Model{Name: e.key, Line: e.at.line}
 	moments, ok := f.find("moments")
 	if !ok {
-		for _, key := range [...]string{"population", "gap", "features"} {
+		for _, key := range [...]string{"since", "until", "population", "gap", "features"} {
 			if f.has(key) {
 				f.fault(key, "%s is of models made from facts: say at which moments (moments: {every: 1mo})", key)
 			}
@@ -51,6 +51,10 @@ func (w *writer) model(e entry) {
 	i := len(w.p.Models)
 	path := fmt.Sprintf("models/%d/", i)
 	m.Moments = w.moments(moments, what, path)
+	m.Moments.Since, m.Moments.Until = w.date(f, "since"), w.date(f, "until")
+	if m.Moments.Since != 0 && m.Moments.Until != 0 && m.Moments.Since >= m.Moments.Until {
+		f.fault("until", "until is not after since")
+	}
 	if l, ok := f.find("label"); ok {
 		m.Label = w.label(l, what, path)
 	} else {
@@ -136,7 +140,6 @@ func (w *writer) moments(e entry, what, path string) Moments {
 	m := Moments{
 		Every: f.window("every"), After: f.windows("after"), Before: f.windows("before"),
 		OnWhere: w.expression(f, "where", path+"moments/where"),
-		Since:   w.date(f, "since"), Until: w.date(f, "until"),
 	}
 	var kinds []string
 	for _, key := range [...]string{"every", "after", "before", "on"} {
@@ -180,9 +183,6 @@ func (w *writer) moments(e entry, what, path string) Moments {
 	}
 	if while := f.text("while"); while != "" {
 		m.While = w.active(f, "while", while)
-	}
-	if m.Since != 0 && m.Until != 0 && m.Since >= m.Until {
-		f.fault("until", "until is not after since")
 	}
 	return m
 }

@@ -15,8 +15,9 @@ import (
 	"propensity/features/expr"
 )
 
-// mostBytes is the size of a project file that is still read.
-const mostBytes = 1 << 20
+// mostBytes is the size of a project file that is still read: a thousand features
+// have half of it, and the YAML parser takes time with the square of the size.
+const mostBytes = 256 << 10
 
 var (
 	topKeys = [...]string{"version", "account", "timezone", "sources", "features", "presets", "derived", "populations", "models"}
@@ -24,7 +25,7 @@ var (
 	identifier = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
-// Parse reads a project file, at most 1 MiB of YAML. What is wrong with it comes back
+// Parse reads a project file, at most 256 KiB of YAML. What is wrong with it comes back
 // as Faults, all at once; the Project is nil then. What it says of training alone is
 // not looked at.
 func Parse(b []byte) (*Project, error) {

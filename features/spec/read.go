@@ -10,7 +10,7 @@ import (
 )
 
 // mostNodes bounds what is looked at, for aliases that repeat one another.
-const mostNodes = 1 << 20
+const mostNodes = 1 << 18
 
 const mostMerges = 8
 
@@ -121,9 +121,7 @@ func (r *reader) entries(n ast.Node, at place, what string) []entry {
 		return nil
 	}
 	var out, merged []entry
-	has := func(key string) bool {
-		return slices.ContainsFunc(out, func(e entry) bool { return e.key == key })
-	}
+	has := map[string]bool{}
 	for _, v := range values {
 		if v.Key.IsMergeKey() {
 			if r.merging++; r.merging <= mostMerges {
@@ -135,14 +133,16 @@ func (r *reader) entries(n ast.Node, at place, what string) []entry {
 			continue
 		}
 		e := entry{key: keyText(v.Key), at: placeOf(v.Key), value: v.Value}
-		if has(e.key) {
+		if has[e.key] {
 			r.fault(e.at, "%s is there twice in %s: keep one", e.key, what)
 			continue
 		}
+		has[e.key] = true
 		out = append(out, e)
 	}
 	for _, e := range merged {
-		if !has(e.key) {
+		if !has[e.key] {
+			has[e.key] = true
 			out = append(out, e)
 		}
 	}
@@ -274,12 +274,14 @@ func (f fields) items(key string) []item {
 // texts are the texts of a list.
 func (f fields) texts(key string) []string {
 	var out []string
+	seen := map[string]bool{}
 	for _, i := range f.items(key) {
 		if s, ok := f.r.scalar(i.node, i.at, f.what+": an entry of "+key); ok {
-			if slices.Contains(out, s) {
+			if seen[s] {
 				f.r.fault(i.at, "%s: %s names %q twice", f.what, key, s)
 				continue
 			}
+			seen[s] = true
 			out = append(out, s)
 		}
 	}

@@ -213,9 +213,9 @@ func (m *Model) yaml() string {
 	if m.Moments.While != "" {
 		moments.text("while", m.Moments.While+".active")
 	}
-	moments.instant("since", m.Moments.Since)
-	moments.instant("until", m.Moments.Until)
 	f.flow("moments", moments)
+	f.instant("since", m.Moments.Since)
+	f.instant("until", m.Moments.Until)
 	f.text("population", m.Population)
 	switch l := &m.Label; l.Kind {
 	case LabelEvent:
