@@ -23,12 +23,9 @@ func TestSimulateIsDeterministic(t *testing.T) {
 	if one.AsOf != two.AsOf || one.Censored != two.Censored {
 		t.Errorf("the same options, other figures: %v and %v", one.Censored, two.Censored)
 	}
-	tables := func(c *Company) []*datasets.Table {
-		return []*datasets.Table{c.Accounts, c.Answers, c.Events, c.Subscriptions, c.Conversion, c.Churn, c.Upsell, c.Truth}
-	}
-	for i, a := range tables(one) {
-		if !sameBits(a, tables(two)[i]) {
-			t.Errorf("the same options, another table %d (%v)", i, a.Names())
+	for i, a := range append(one.tables(), file{"events", one.Events}) {
+		if b := append(two.tables(), file{"events", two.Events})[i]; !sameBits(a.table, b.table) {
+			t.Errorf("the same options, another table %s", a.name)
 		}
 	}
 	o.Seed++
@@ -91,7 +88,7 @@ func truthOf(t *testing.T, c *Company, name string, rows *datasets.Table) []floa
 }
 
 // TestTruthIsCalibrated compares the outcomes of all rows, and of each tenth of
-// them by true probability, with what it promises. Of each customer only every third row is
+// them by true probability, with what it promises. Of each customer only every fourth row is
 // taken: horizons do not overlap then, so that given the past each outcome is a
 // draw of its own and the variance of the sum is the sum of p (1 - p).
 func TestTruthIsCalibrated(t *testing.T) {
@@ -107,8 +104,8 @@ func TestTruthIsCalibrated(t *testing.T) {
 			if p[i] < 0 || p[i] > 1 {
 				t.Fatalf("%s, row %d: probability %v", x.name, i, p[i])
 			}
-			m := (x.rows.Column("moment").Times[i] - historyStart) / month
-			if x.name == "conversion" || m%horizonMonths == 0 {
+			m := monthOf(x.rows.Column("moment").Times[i])
+			if x.name == "conversion" || m%4 == 0 {
 				rows = append(rows, i)
 			}
 		}
@@ -164,14 +161,24 @@ func mean(xs []float64) float64 {
 
 // TestChances compares with a walk down every path of states and outcomes.
 func TestChances(t *testing.T) {
-	for number := range 200 {
+	w := newWorld(5)
+	for number := range 150 {
 		r := stream(5, uint64(number))
 		p := drawProfile(r, historyStart)
 		c := becomeCustomer(r, &p, historyStart+int64(number)*5*day+second)
-		m := c.firstMonth + r.IntN(14)
-		s := state{health(r.IntN(int(healths))), fullness(r.IntN(int(fullnesses)))}
-		churn, upsell := c.chances(&p, s, m, horizonMonths)
-		wantChurn, wantUpsell := everyPath(&c, &p, s, m, horizonMonths, 1, false)
+		m := c.firstMonth + r.IntN(9)
+		b := prospect{health(r.IntN(int(healths))), fullness(r.IntN(int(fullnesses))), uint8(r.IntN(quietMonths + 1)), chance(r, 0.3)}
+		now := lived{before: b, arm: arm(r.IntN(3)), seats: 1 + r.IntN(5)}
+		for c.firstMonth-1+len(c.lived) < m {
+			c.lived = append(c.lived, lived{})
+		}
+		c.lived = append(c.lived, now)
+		until := monthStart(m) + (62+int64(r.IntN(29)))*day
+		if number%5 == 0 {
+			until = monthStart(m + 2)
+		}
+		churn, upsell := c.chances(&w, &p, len(c.lived)-1, until)
+		wantChurn, wantUpsell := everyPath(&w, &c, &p, b, now.arm, now.seats, m, until, false, m)
 		if math.Abs(churn-wantChurn) > 1e-12 || math.Abs(upsell-wantUpsell) > 1e-12 {
 			t.Fatalf("customer %d: churn %v, want %v; upsell %v, want %v", number, churn, wantChurn, upsell, wantUpsell)
 		}
@@ -179,33 +186,81 @@ func TestChances(t *testing.T) {
 }
 
 // everyPath adds up the probability of all paths that end in churn, and of all
-// that hold an upsell. After an upsell the fullness starts again at loose, as in
-// a customer's life.
-func everyPath(c *customer, p *profile, s state, m, n int, reach float64, had bool) (churn, upsell float64) {
-	if n == 0 || reach == 0 {
+// that end in a customer who pays more, told by the laws of a customer's life: from
+// the state before month m on. A change of seats keeps them for three months, so that
+// none is followed by another.
+func everyPath(w *world, c *customer, p *profile, b prospect, a arm, seats, m int, until int64, had bool, first int) (churn, upsell float64) {
+	if monthStart(m) >= until {
 		if had {
-			upsell = reach
+			return 0, 1
 		}
-		return 0, upsell
+		return 0, 0
 	}
-	for h := range healths {
-		for f := range fullnesses {
-			here := reach * healthMoves[s.health][h] * fullnessMoves[h][s.fullness][f]
-			leave, more := c.churnHazard(p, h, m), c.upsellHazard(p, h, f, m)
-			churn += here * leave
-			if had {
-				upsell += here * leave
+	// The share of the month's instants that come before the end of the horizon.
+	share := 1.0
+	if seconds := (monthStart(m+1) - monthStart(m)) / second; until < monthStart(m+1) {
+		n := 0
+		for k := int64(1); k < seconds; k += 60 * 60 { // by hours, borders apart
+			if offMidnight(monthStart(m)+k*second) < until {
+				n++
 			}
-			for _, next := range []struct {
-				reach float64
-				s     state
-				had   bool
-			}{
-				{here * (1 - leave) * more, state{h, loose}, true},
-				{here * (1 - leave) * (1 - more), state{h, f}, had},
-			} {
-				a, b := everyPath(c, p, next.s, m+1, n-1, next.reach, next.had)
-				churn, upsell = churn+a, upsell+b
+		}
+		share = float64(n) * 60 * 60 / float64(seconds-1)
+	}
+	armsNow := map[arm]float64{a: 1}
+	if m > first && campaign(m) {
+		armsNow = map[arm]float64{none: 0.5, control: 0.25, treated: 0.25}
+	}
+	for arm, pa := range armsNow {
+		for h := range healths {
+			ph := healthMoves[b.health][h]
+			shocked := 0.0
+			if m > first {
+				if w.outage(m-1) != nil {
+					shocked = outageShare
+				}
+			} else if b.affected {
+				shocked = 1
+			}
+			ph *= 1 - shocked*outageShock
+			if h == troubled {
+				ph += shocked * outageShock
+			}
+			for f := range fullnesses {
+				here := pa * ph * fullnessMoves[h][b.fullness][f]
+				if here == 0 {
+					continue
+				}
+				leave, early := c.churnHazard(p, h, m, arm), share
+				if at, due := c.renewal(m); c.annual && due {
+					early = 0
+					if at < until {
+						early = 1
+					}
+				}
+				churn += here * leave * early
+				if had { // those who leave after the horizon pay more at its end
+					upsell += here * leave * (1 - early)
+				}
+				more, less := 0.0, 0.0
+				if b.rest == 0 {
+					more = c.upsellHazard(p, h, f, m)
+					less = (1 - more) * contractionHazard(h, seats)
+				}
+				for _, next := range []struct {
+					reach float64
+					b     prospect
+					had   bool
+				}{
+					{here * (1 - leave) * more * share, prospect{h, loose, 3, false}, true},
+					{here * (1 - leave) * less * share, prospect{h, loose, 3, false}, had},
+					{here * (1 - leave) * (1 - (more+less)*share), prospect{h, f, max(b.rest, 1) - 1, false}, had},
+				} {
+					if next.reach > 0 {
+						x, y := everyPath(w, c, p, next.b, arm, seats, m+1, until, next.had, first)
+						churn, upsell = churn+next.reach*x, upsell+next.reach*y
+					}
+				}
 			}
 		}
 	}
@@ -237,7 +292,7 @@ func TestFiveIndustriesMatter(t *testing.T) {
 		none := profile{industry: 2} // manufacturing
 		c := customer{plan: pro}
 		if conversionLogit(&p, firstWeek{}) != conversionLogit(&none, firstWeek{}) ||
-			c.churnHazard(&p, steady, 1) != c.churnHazard(&none, steady, 1) ||
+			c.churnHazard(&p, steady, 1, control) != c.churnHazard(&none, steady, 1, control) ||
 			c.upsellHazard(&p, steady, snug, 1) != c.upsellHazard(&none, steady, snug, 1) {
 			matter = append(matter, name)
 		}

@@ -12,57 +12,62 @@ import (
 // row is one account as of one moment.
 type row struct {
 	*account
-	moment int64
-	term   *term // the subscription that is active, if any
+	*customer // nil of a trial
+	moment    int64
+	term      *term // the subscription that is active, if any
 	// What the row's tables say of the future, and the truth behind it.
 	converted, churned, upsold                  bool
 	conversionChance, churnChance, upsoldChance float64
 }
 
-const (
-	customerHorizon = horizonMonths * month
-	horizonMonths   = 3
-)
+const customerHorizon = 90 * day
 
-// finish makes the finished tables and their truth.
-func (c *Company) finish(accounts []account) {
-	var trials, customers []row
-	for i := range accounts {
-		a := &accounts[i]
-		moment := a.signedUp + conversionAfter
-		switch {
-		case moment >= c.AsOf: // not a row yet
-		case moment+conversionHorizon > c.AsOf:
-			c.Censored.Conversion++
-		default:
-			trials = append(trials, row{
-				account: a, moment: moment,
-				converted:        a.convertedAt != datasets.MissingTime && a.convertedAt < moment+conversionHorizon,
-				conversionChance: a.trial.conversionChance,
-			})
-		}
-		for k, s := range a.states {
-			m := a.firstMonth + k
-			moment := monthStart(m)
-			if moment+customerHorizon > c.AsOf {
-				c.Censored.Churn++
-				c.Censored.Upsell++
-				continue
+// trials and customers are the rows of the finished tables, without features, and
+// how many are left out as their horizon is not over.
+func rowsOf(w *world, accounts []account) (trials, customers []row, left Censored) {
+	chunks := make([]struct {
+		trials, customers []row
+		left              Censored
+	}, (len(accounts)+chunk-1)/chunk)
+	everyChunk(len(accounts), func(k, from, to int) {
+		x := &chunks[k]
+		for i := from; i < to; i++ {
+			a := &accounts[i]
+			moment := a.signedUp + conversionAfter
+			switch {
+			case moment >= historyEnd: // not a row yet
+			case moment+conversionHorizon > historyEnd:
+				x.left.Conversion++
+			default:
+				x.trials = append(x.trials, row{
+					account: a, moment: moment,
+					converted:        a.convertedAt != datasets.MissingTime && a.convertedAt < moment+conversionHorizon,
+					conversionChance: a.trial.conversionChance,
+				})
 			}
-			r := row{account: a, moment: moment, term: a.termAt(moment)}
-			r.churned, r.upsold = a.outcome(moment, moment+customerHorizon)
-			r.churnChance, r.upsoldChance = a.chances(&a.profile, s, m, horizonMonths)
-			customers = append(customers, r)
+			for l := range a.lives {
+				c := &a.lives[l]
+				for k := 1; k < len(c.lived); k++ {
+					moment := monthStart(c.firstMonth - 1 + k)
+					if moment+customerHorizon > historyEnd {
+						x.left.Churn++
+						x.left.Upsell++
+						continue
+					}
+					r := row{account: a, customer: c, moment: moment, term: c.termAt(moment)}
+					r.churned, r.upsold = c.outcome(moment, moment+customerHorizon)
+					r.churnChance, r.upsoldChance = c.chances(w, &a.profile, k, moment+customerHorizon)
+					x.customers = append(x.customers, r)
+				}
+			}
 		}
+	})
+	for _, x := range chunks {
+		trials, customers = append(trials, x.trials...), append(customers, x.customers...)
+		left.Conversion, left.Churn, left.Upsell = left.Conversion+x.left.Conversion, left.Churn+x.left.Churn, left.Upsell+x.left.Upsell
 	}
 	slices.SortStableFunc(customers, func(a, b row) int { return cmp.Compare(a.moment, b.moment) })
-
-	n := len(accounts)
-	c.Conversion = trialTable(trials, n)
-	features := customerTable(customers, n)
-	c.Churn = withLabel(features, "churned", customers, func(r *row) bool { return r.churned })
-	c.Upsell = withLabel(features, "upsold", customers, func(r *row) bool { return r.upsold })
-	c.Truth = truthTable(trials, customers, n)
+	return trials, customers, left
 }
 
 // termAt is the subscription that is active at a moment, nil if none is.
@@ -77,16 +82,11 @@ func (c *customer) termAt(moment int64) *term {
 }
 
 // outcome says whether a customer, active at moment, leaves before end, and
-// whether it pays 10 % more at some instant before end.
+// whether at the end it pays 10 % more.
 func (c *customer) outcome(moment, end int64) (churned, upsold bool) {
-	now := c.mrr(c.termAt(moment).seats)
-	for _, t := range c.terms {
-		if t.start >= moment && t.start < end && c.mrr(t.seats) >= 1.1*now {
-			upsold = true
-		}
-	}
-	last := c.terms[len(c.terms)-1].end
-	return last != datasets.MissingTime && last < end, upsold
+	then := c.termAt(end)
+	return c.end() != datasets.MissingTime && c.end() < end,
+		then != nil && c.mrr(then.seats) >= 1.1*c.mrr(c.termAt(moment).seats)
 }
 
 // seen calls f with each event that occurred in the days before the moment and
@@ -120,12 +120,15 @@ func trend(k kind, days int64) func(*row) float64 {
 	}
 }
 
-// users counts those who did anything.
+// users counts those who did anything but open a ticket.
 func users(days int64) func(*row) float64 {
 	return func(r *row) (n float64) {
 		var who []bool
 		r.seen(days, func(e *event) {
-			for len(who) <= e.user {
+			if e.kind == ticket {
+				return
+			}
+			for len(who) <= int(e.user) {
 				who = append(who, false)
 			}
 			if !who[e.user] {
@@ -201,7 +204,7 @@ func customerTable(rows []row, accounts int) *datasets.Table {
 	c.category("plan", plans[:], func(r *row) int { return r.plan })
 	c.category("billing", billings[:], func(r *row) int { return r.billing() })
 	c.number("seats", func(r *row) float64 { return float64(r.term.seats) })
-	c.number("tenure_days", func(r *row) float64 { return float64(r.moment-r.terms[0].start) / float64(day) })
+	c.number("tenure_days", func(r *row) float64 { return float64(r.moment-r.customer.start()) / float64(day) })
 	c.number("days_to_renewal", func(r *row) float64 {
 		if !r.annual {
 			return math.NaN()

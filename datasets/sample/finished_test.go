@@ -17,16 +17,16 @@ type rawEvent struct {
 }
 
 type rawTerm struct {
-	plan, billing string
-	seats, mrr    float64
-	start, end    int64
+	plan, billing, movement, reason string
+	seats, mrr, contract            float64
+	start, end, renews              int64
 }
 
 type rawAccount struct {
 	row           int // of the accounts table
 	answer        int // row of the answers table, -1 if none
 	created       int64
-	events        []rawEvent
+	events        []rawEvent // and tickets
 	subscriptions []rawTerm
 }
 
@@ -47,13 +47,19 @@ func readRaw(c *Company) map[string]*rawAccount {
 		text := func(name string) string { return c.Events.Column(name).At(i).Text }
 		instant := func(name string) int64 { return c.Events.Column(name).Times[i] }
 		a := out[text("account_id")]
-		a.events = append(a.events, rawEvent{text("event_id"), text("user"), text("event"), instant("occurred_at"), instant("received_at")})
+		a.events = append(a.events, rawEvent{text("event_id"), text("user_id"), text("event"), instant("occurred_at"), instant("received_at")})
+	}
+	for i := range c.Tickets.Rows() {
+		a, at := out[c.Tickets.Column("account_id").At(i).Text], c.Tickets.Column("opened_at").Times[i]
+		a.events = append(a.events, rawEvent{id: c.Tickets.Column("ticket_id").At(i).Text, user: "", event: "ticket_opened", occurred: at, received: at})
 	}
 	for i := range c.Subscriptions.Rows() {
 		s := c.Subscriptions
 		a := out[s.Column("account_id").At(i).Text]
-		a.subscriptions = append(a.subscriptions, rawTerm{s.Column("plan").At(i).Text, s.Column("billing").At(i).Text,
-			s.Column("seats").Numbers[i], s.Column("mrr").Numbers[i], s.Column("started_at").Times[i], s.Column("ended_at").Times[i]})
+		a.subscriptions = append(a.subscriptions, rawTerm{
+			s.Column("plan").At(i).Text, s.Column("billing").At(i).Text, s.Column("movement").At(i).Text, s.Column("cancel_reason").At(i).Text,
+			s.Column("seats").Numbers[i], s.Column("mrr").Numbers[i], s.Column("contract").Numbers[i],
+			s.Column("started_at").Times[i], s.Column("ended_at").Times[i], s.Column("renews_at").Times[i]})
 	}
 	return out
 }
@@ -100,6 +106,7 @@ func (a *rawAccount) users(moment, days int64) float64 {
 	for _, e := range a.known(moment, days) {
 		who[e.user] = true
 	}
+	delete(who, "") // of tickets
 	return float64(len(who))
 }
 
@@ -146,7 +153,13 @@ func (a *rawAccount) trialNumbers(moment int64) map[string]float64 {
 }
 
 func (a *rawAccount) customerNumbers(moment int64) map[string]float64 {
-	now, first := a.active(moment), a.subscriptions[0].start
+	now := a.active(moment)
+	var first int64 // start of the contract
+	for _, s := range a.subscriptions {
+		if s.start <= moment && (s.movement == "new" || s.movement == "winback") {
+			first = s.start
+		}
+	}
 	renewal := math.NaN()
 	if now.billing == "annual" {
 		at := first
@@ -180,12 +193,8 @@ func (a *rawAccount) left(moment, end int64) bool {
 }
 
 func (a *rawAccount) paysMore(moment, end int64) bool {
-	for _, t := range a.subscriptions {
-		if t.start >= moment && t.start < end && t.mrr >= 1.1*a.active(moment).mrr {
-			return true
-		}
-	}
-	return false
+	then := a.active(end)
+	return then != nil && then.mrr >= 1.1*a.active(moment).mrr
 }
 
 func TestFinishedTablesAgreeWithRaw(t *testing.T) {
@@ -295,7 +304,8 @@ func TestLabelsAgreeWithRaw(t *testing.T) {
 			censored.Conversion++
 		}
 		due := 0
-		for moment := int64(historyStart); moment < c.AsOf; moment += month {
+		for m := range months {
+			moment := monthStart(m)
 			switch {
 			case a.active(moment) == nil:
 			case moment+90*day > c.AsOf:
@@ -318,10 +328,19 @@ func TestRawTablesHoldTogether(t *testing.T) {
 	c := company()
 	raw := exported()
 	first := make(map[string]rawEvent)
-	var days, twice int
+	var days, twice, corrected int
+	quantity := map[string]float64{}
+	for i := range c.Events.Rows() {
+		id, q := c.Events.Column("event_id").At(i).Text, c.Events.Column("quantity").Numbers[i]
+		if before, ok := quantity[id]; ok && !same(before, q) {
+			corrected++
+		}
+		quantity[id] = q
+	}
+	moves := map[string]int{}
 	for id, a := range raw {
 		for _, e := range a.events {
-			if e.occurred < a.created || e.received <= e.occurred || e.received >= c.AsOf {
+			if e.occurred < a.created || e.received < e.occurred || e.received == e.occurred && e.event != "ticket_opened" || e.received >= c.AsOf {
 				t.Fatalf("%s: event %+v, sign-up %d, end %d", id, e, a.created, c.AsOf)
 			}
 			if e.received-e.occurred > day {
@@ -337,19 +356,34 @@ func TestRawTablesHoldTogether(t *testing.T) {
 			first[e.id] = e
 		}
 		for i, s := range a.subscriptions {
-			last := i == len(a.subscriptions)-1
-			if !last && (s.end != a.subscriptions[i+1].start || s.mrr*1.1 > a.subscriptions[i+1].mrr) {
-				t.Fatalf("%s: after %+v comes %+v", id, s, a.subscriptions[i+1])
+			moves[s.movement]++
+			var before rawTerm
+			if i > 0 {
+				before = a.subscriptions[i-1]
+			}
+			follows := before.end == s.start && before.contract == s.contract && before.plan == s.plan && before.reason == ""
+			ok := map[string]bool{
+				"new":         i == 0 && s.contract == 1,
+				"winback":     i > 0 && s.contract == before.contract+1 && s.start >= before.end+100*day && before.reason != "",
+				"expansion":   follows && s.seats >= 1.15*before.seats,
+				"contraction": follows && s.seats <= 0.85*before.seats && s.seats >= 1,
+				"renewal":     follows && s.seats == before.seats && s.billing == "annual" && s.start == before.renews,
+			}
+			if !ok[s.movement] {
+				t.Fatalf("%s: after %+v comes %+v", id, before, s)
+			}
+			if left := s.end != datasets.MissingTime && a.active(s.end) == nil; left != (s.reason != "") {
+				t.Fatalf("%s: a reason to leave, or none: %+v", id, s)
 			}
 			if s.start < a.created+7*day || s.start >= c.AsOf || s.end != datasets.MissingTime && (s.end <= s.start || s.end >= c.AsOf) {
 				t.Fatalf("%s: subscription %+v", id, s)
 			}
 		}
 	}
-	if days == 0 || twice == 0 {
-		t.Errorf("%d events arrived more than a day late, %d twice; the sample is to have both", days, twice)
+	if days == 0 || twice == 0 || corrected == 0 || len(moves) != len(movements) {
+		t.Errorf("%d events arrived more than a day late, %d twice, %d were corrected, %v", days, twice, corrected, moves)
 	}
-	if n := c.Events.Column("event_id"); len(n.Values) != len(first) {
-		t.Errorf("%d event ids are spelled, %d are there", len(n.Values), len(first))
+	if n := len(c.Events.Column("event_id").Values) + c.Tickets.Rows(); n != len(first) {
+		t.Errorf("%d events and tickets are spelled, %d are there", n, len(first))
 	}
 }

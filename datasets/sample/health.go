@@ -45,7 +45,12 @@ var fullnessMoves = [healths][fullnesses][fullnesses]float64{
 	troubled: {{0.97, 0.03, 0}, {0.10, 0.87, 0.03}, {0, 0.15, 0.85}},
 }
 
-func nextHealth(r *rand.Rand, h health) health {
+// nextHealth draws the next month's health; an outage that affected the customer
+// troubles some.
+func nextHealth(r *rand.Rand, h health, affected bool) health {
+	if affected && chance(r, outageShock) {
+		return troubled
+	}
 	return health(choose(r, healthMoves[h][:]...))
 }
 
@@ -53,10 +58,14 @@ func nextFullness(r *rand.Rand, h health, f fullness) fullness {
 	return fullness(choose(r, fullnessMoves[h][f][:]...))
 }
 
+// keyPeriod is what the second to the fourth month of a contract add to the log-odds
+// to leave in it, unguided what they add besides for those who came by themselves.
+const keyPeriod, unguided = 0.7, 0.9
+
 // churnHazard is the probability that the customer leaves in a month, given that
 // it is one at the start, and its health in that month. An annual contract can
 // be left only on its anniversary.
-func (c *customer) churnHazard(p *profile, h health, m int) float64 {
+func (c *customer) churnHazard(p *profile, h health, m int, a arm) float64 {
 	z := -5.4
 	switch h {
 	case growing:
@@ -72,9 +81,9 @@ func (c *customer) churnHazard(p *profile, h health, m int) float64 {
 	z += [...]float64{starter: 0.6, pro: 0, business: -0.9}[c.plan]
 	z += [...]float64{0.3, 0, -0.2, -0.4}[p.size]
 	if tenure := m - c.firstMonth; tenure >= 1 && tenure <= 3 { // months 2 to 4
-		z += 0.7
+		z += keyPeriod
 		if p.channel != partner && p.channel != referral { // nobody to show them round
-			z += 0.9
+			z += unguided
 		}
 	}
 	switch p.industry {
@@ -86,6 +95,12 @@ func (c *customer) churnHazard(p *profile, h health, m int) float64 {
 		z += 0.6
 	case government:
 		z -= 0.8
+	}
+	if m >= baseDrift {
+		z += churnDrift
+	}
+	if a == treated {
+		z += outreachEffect[h]
 	}
 	if c.annual {
 		if _, due := c.renewal(m); !due {
@@ -132,40 +147,11 @@ func (c *customer) upsellHazard(p *profile, h health, f fullness, m int) float64
 	return sigmoid(z)
 }
 
-// state of a customer over a month.
-type state struct {
-	health   health
-	fullness fullness
-}
-
-// chances gives the exact probabilities that a customer, in state s in the month
-// before month m, leaves, and that it adds seats, within the n months from m on.
-// They are worked out backwards, from the last month, over all states: in a month
-// the state moves, then the customer leaves or stays, then adds seats or not.
-func (c *customer) chances(p *profile, s state, m, n int) (churn, upsell float64) {
-	type grid [healths][fullnesses]float64
-	var leave, grow grid // from the end of the month looked at
-	for at := m + n - 1; at >= m; at-- {
-		for h := range healths {
-			hazard := c.churnHazard(p, h, at)
-			for f := range fullnesses {
-				more := c.upsellHazard(p, h, f, at)
-				leave[h][f] = hazard + (1-hazard)*leave[h][f]
-				grow[h][f] = (1 - hazard) * (more + (1-more)*grow[h][f])
-			}
-		}
-		var leaveBefore, growBefore grid
-		for h := range healths {
-			for f := range fullnesses {
-				for h2, ph := range healthMoves[h] {
-					for f2, pf := range fullnessMoves[h2][f] {
-						leaveBefore[h][f] += ph * pf * leave[h2][f2]
-						growBefore[h][f] += ph * pf * grow[h2][f2]
-					}
-				}
-			}
-		}
-		leave, grow = leaveBefore, growBefore
+// contractionHazard is the probability that a customer that neither leaves nor adds
+// seats gives some back in a month.
+func contractionHazard(h health, seats int) float64 {
+	if seats < 3 {
+		return 0
 	}
-	return leave[s.health][s.fullness], grow[s.health][s.fullness]
+	return [healths]float64{growing: 0.001, steady: 0.004, fading: 0.06, troubled: 0.03}[h]
 }

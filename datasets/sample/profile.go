@@ -66,7 +66,7 @@ func drawProfile(r *rand.Rand, signedUp int64) profile {
 		country:  choose(r, 30, 12, 14, 9, 5, 8, 5, 6, 7, 4),
 		size:     choose(r, 45, 30, 17, 8),
 		industry: choose(r, industryWeights[:]...),
-		channel:  choose(r, 32, 28, 12, 8, 8, 12),
+		channel:  choose(r, sources(signedUp)...),
 	}
 	p.answer = answer{
 		answeredAt: datasets.MissingTime,
@@ -86,6 +86,14 @@ func drawProfile(r *rand.Rand, signedUp int64) profile {
 		p.answer.answeredAt = datasets.MissingTime
 	}
 	return p
+}
+
+// sources are in proportion to how many sign up through each channel.
+func sources(signedUp int64) []float64 {
+	if monthOf(signedUp) >= channelDrift {
+		return []float64{32, 56, 12, 8, 8, 12}
+	}
+	return []float64{32, 28, 12, 8, 8, 12}
 }
 
 // typicalSeats of a company of each size.

@@ -2,7 +2,6 @@ package sample
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -79,17 +78,71 @@ func (c *columnsOf[T]) text(name string, keys int, key func(*T) int, spell func(
 	c.columns = append(c.columns, col)
 }
 
+// label is a column of ids, each of one row.
+func (c *columnsOf[T]) label(name string, spell func(*T) string) {
+	col := datasets.Column{Name: name, Kind: datasets.Text, Codes: make([]int32, len(c.records)), Values: make([]string, len(c.records))}
+	for i := range c.records {
+		col.Codes[i], col.Values[i] = int32(i), spell(&c.records[i])
+	}
+	c.columns = append(c.columns, col)
+}
+
+// orMissing is a count that is missing where it is 0.
+func orMissing(n int32) float64 {
+	if n == 0 {
+		return math.NaN()
+	}
+	return float64(n)
+}
+
 func (c *columnsOf[T]) table() *datasets.Table { return &datasets.Table{Columns: c.columns} }
 
 // id of an account, in every table.
-func (a *account) id() string { return fmt.Sprintf("SIM-%05d", a.number) }
+func (a *account) id() string { return "SIM-" + digits(a.number) }
 
+// digits are those of the number of an account, five or more.
+func digits(number int) string {
+	s := strconv.Itoa(number)
+	return "00000"[min(5, len(s)):] + s
+}
+
+// accountsTable has two columns that nobody knew at the sign-up, by whose date the
+// record goes: lifecycle and total_paid are as of the end of the history.
 func accountsTable(accounts []account) *datasets.Table {
 	c := columnsOf[account]{records: accounts}
 	c.text("account_id", len(accounts), func(a *account) int { return a.number - 1 }, (*account).id)
 	c.time("created_at", func(a *account) int64 { return a.signedUp })
 	addProfile(&c, func(a *account) *account { return a })
+	c.category("lifecycle", lifecycles[:], (*account).lifecycle)
+	c.number("total_paid", (*account).paid)
 	return c.table()
+}
+
+var lifecycles = [...]string{"never bought", "customer", "former customer"}
+
+func (a *account) lifecycle() int {
+	switch {
+	case len(a.lives) == 0:
+		return 0
+	case a.lives[len(a.lives)-1].end() == datasets.MissingTime:
+		return 1
+	}
+	return 2
+}
+
+// paid is what the account has paid over the history, in whole dollars.
+func (a *account) paid() (sum float64) {
+	for i := range a.lives {
+		c := &a.lives[i]
+		for _, t := range c.terms {
+			until := t.end
+			if until == datasets.MissingTime {
+				until = historyEnd
+			}
+			sum += c.mrr(t.seats) * float64(until-t.start) / float64(month)
+		}
+	}
+	return math.Round(sum)
 }
 
 // addProfile adds the columns that are known from the sign-up on.
@@ -147,81 +200,4 @@ func addAnswer[T any](c *columnsOf[T], of func(*T) *answer) {
 		return 0
 	})
 	c.columns[len(c.columns)-1].Kind = datasets.Boolean
-}
-
-// delivery is one row of the events table: an event of an account, by index.
-type delivery struct {
-	received       int64
-	account, event int32
-}
-
-func eventsTable(accounts []account) *datasets.Table {
-	var rows []delivery
-	// The events and users of an account are numbered, over the whole company,
-	// from these on.
-	firstEvent, firstUser := make([]int, len(accounts)+1), make([]int, len(accounts)+1)
-	for i := range accounts {
-		var ids, people int
-		for k, e := range accounts[i].events {
-			ids, people = max(ids, e.id), max(people, e.user+1)
-			rows = append(rows, delivery{e.received, int32(i), int32(k)})
-		}
-		firstEvent[i+1], firstUser[i+1] = firstEvent[i]+ids, firstUser[i]+people
-	}
-	slices.SortFunc(rows, func(a, b delivery) int {
-		return cmp.Or(cmp.Compare(a.received, b.received), cmp.Compare(a.account, b.account), cmp.Compare(a.event, b.event))
-	})
-	n := len(accounts)
-	event := func(d *delivery) *event { return &accounts[d.account].events[d.event] }
-	spell := func(prefix string, d *delivery, number int) string {
-		return prefix + accounts[d.account].id()[len("SIM-"):] + "-" + strconv.Itoa(number)
-	}
-	c := columnsOf[delivery]{records: rows}
-	c.text("event_id", firstEvent[n],
-		func(d *delivery) int { return firstEvent[d.account] + event(d).id - 1 },
-		func(d *delivery) string { return spell("e-", d, event(d).id) })
-	c.text("account_id", n,
-		func(d *delivery) int { return int(d.account) },
-		func(d *delivery) string { return accounts[d.account].id() })
-	c.text("user", firstUser[n],
-		func(d *delivery) int { return firstUser[d.account] + event(d).user },
-		func(d *delivery) string { return spell("u-", d, event(d).user+1) })
-	c.category("event", kinds[:], func(d *delivery) int { return int(event(d).kind) })
-	c.time("occurred_at", func(d *delivery) int64 { return event(d).occurred })
-	c.time("received_at", func(d *delivery) int64 { return d.received })
-	return c.table()
-}
-
-// subscription is one row of the subscriptions table.
-type subscription struct {
-	*account
-	term
-}
-
-func subscriptionsTable(accounts []account) *datasets.Table {
-	var rows []subscription
-	for i := range accounts {
-		for _, t := range accounts[i].terms {
-			rows = append(rows, subscription{&accounts[i], t})
-		}
-	}
-	slices.SortStableFunc(rows, func(a, b subscription) int { return cmp.Compare(a.start, b.start) })
-	c := columnsOf[subscription]{records: rows}
-	c.text("account_id", len(accounts), func(s *subscription) int { return s.number - 1 }, func(s *subscription) string { return s.id() })
-	c.category("plan", plans[:], func(s *subscription) int { return s.plan })
-	c.number("seats", func(s *subscription) float64 { return float64(s.seats) })
-	c.number("mrr", func(s *subscription) float64 { return s.mrr(s.seats) })
-	c.category("billing", billings[:], func(s *subscription) int { return s.billing() })
-	c.time("started_at", func(s *subscription) int64 { return s.start })
-	c.time("ended_at", func(s *subscription) int64 { return s.end })
-	return c.table()
-}
-
-var billings = [...]string{"monthly", "annual"}
-
-func (c *customer) billing() int {
-	if c.annual {
-		return 1
-	}
-	return 0
 }

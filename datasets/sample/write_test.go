@@ -1,8 +1,12 @@
 package sample
 
 import (
+	"bytes"
+	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -16,11 +20,11 @@ func TestWrite(t *testing.T) {
 	if err := c.Write(dir); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]*datasets.Table{
-		"raw/accounts.csv": c.Accounts, "raw/answers.csv": c.Answers, "raw/events.parquet": c.Events,
-		"raw/subscriptions.csv": c.Subscriptions, "conversion.csv": c.Conversion,
-		"churn.csv": c.Churn, "upsell.csv": c.Upsell, "truth.csv": c.Truth,
-	} {
+	for _, f := range c.tables() {
+		name, want := f.name, f.table
+		if want.Rows() == 0 {
+			continue
+		}
 		got, err := datasets.Read(filepath.Join(dir, name), datasets.ReadOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -46,5 +50,55 @@ func TestWrite(t *testing.T) {
 	}
 	if !strings.HasPrefix(string(text), "A simulated company") {
 		t.Errorf("the README does not begin by saying that all is simulated:\n%s", text)
+	}
+}
+
+// TestExport: whatever the number of threads, Export and Write give the same raw files,
+// whose events are those in memory; and page views make up the number asked for.
+func TestExport(t *testing.T) {
+	o := Options{Accounts: 300, Seed: 6, Events: 90_000}
+	one, two := t.TempDir(), t.TempDir()
+	n, err := Export(o, one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if math.Abs(float64(n-o.Events)) > 0.03*float64(o.Events) {
+		t.Errorf("%d events, asked for %d", n, o.Events)
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	c := Simulate(o)
+	if err := c.Write(two); err != nil {
+		t.Fatal(err)
+	}
+	at := 0
+	err = filepath.WalkDir(one, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || d.Name() == "README.txt" {
+			return err
+		}
+		name, _ := filepath.Rel(one, path)
+		a, errA := os.ReadFile(path)
+		b, errB := os.ReadFile(filepath.Join(two, name))
+		if errA != nil || errB != nil || !bytes.Equal(a, b) {
+			t.Errorf("%s: %v, %v, or the bytes differ", name, errA, errB)
+		}
+		if filepath.Ext(name) != ".parquet" {
+			return nil
+		}
+		got, err := datasets.Read(path, datasets.ReadOptions{})
+		if err != nil {
+			return err
+		}
+		for i := range got.Rows() {
+			for k := range got.Columns {
+				if x, y := got.Columns[k].At(i), c.Events.Columns[k].At(at); x.String() != y.String() {
+					t.Fatalf("%s, row %d: %s is %v, in memory %v", name, i, got.Columns[k].Name, x, y)
+				}
+			}
+			at++
+		}
+		return nil
+	})
+	if err != nil || at != c.Events.Rows() || at != n {
+		t.Errorf("%v; %d events in the files, %d in memory, %d told", err, at, c.Events.Rows(), n)
 	}
 }
