@@ -59,7 +59,11 @@ func (e *Expr) Bind(columns []datasets.Column) (*Bound, error) {
 		open = open || e.typeOf(name) == Any
 	}
 	if open {
-		typed, err := Compile(e.Source, Vars(columns))
+		compile := Compile
+		if e.condition {
+			compile = CompileCondition
+		}
+		typed, err := compile(e.Source, Vars(columns))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", e.Source, err)
 		}
@@ -108,8 +112,13 @@ func (e *Expr) typeOf(name string) Type {
 	return t
 }
 
-// Mask sets mask[i] to whether a condition holds in row from+i; unknown does not.
+// Mask sets mask[i] to whether a condition holds in row from+i; unknown does not, nor
+// does what is neither true nor false.
 func (b *Bound) Mask(mask []bool, from int) {
+	if b.typ != Boolean {
+		clear(mask)
+		return
+	}
 	for done := 0; done < len(mask); done += block {
 		part := mask[done:min(done+block, len(mask))]
 		for i, t := range b.truths(from+done, from+done+len(part)) {

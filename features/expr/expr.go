@@ -19,6 +19,8 @@ type Expr struct {
 	Source string // as written
 	Root   *Node
 	Vars   []string // that it names, in the order of first mention
+
+	condition bool // it has to be true or false
 }
 
 // What an expression may have at most, so that a hostile one costs nothing.
@@ -105,7 +107,11 @@ func CompileCondition(source string, vars []Var) (*Expr, error) {
 	if err == nil && e.Root.Type != Boolean && e.Root.Type != Any {
 		return nil, Faults{{1, 1, fmt.Sprintf("its value is a %s, but a condition is true or false: compare it, as in %s", e.Root.Type, example(e.Root.Type))}}
 	}
-	return e, err
+	if err != nil {
+		return nil, err
+	}
+	e.condition = true
+	return e, nil
 }
 
 func example(t Type) string {

@@ -293,6 +293,14 @@ func TestWithoutVariablesEveryNameIsAllowed(t *testing.T) {
 	if _, err := e.Bind(fitting); !errors.As(err, new(expr.Faults)) {
 		t.Error(err)
 	}
+	// So may what is to be a condition.
+	condition, err := expr.CompileCondition("event", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := condition.Bind(fitting); !errors.As(err, new(expr.Faults)) {
+		t.Error(err)
+	}
 	typed, err := expr.Compile("seconds > 3", []expr.Var{{Name: "seconds", Type: expr.Number}})
 	if err != nil {
 		t.Fatal(err)
