@@ -19,8 +19,11 @@ var ErrFact = errors.New("unusable fact")
 // merged into (see Join). Facts of sources that the project does not have are left
 // out. A kind that the project does not know is that of the values.
 func Assemble(p *spec.Project, accounts []string, list []Fact) (*Part, error) {
-	list, err := Join(p, list)
+	list, err := filtered(p, list)
 	if err != nil {
+		return nil, err
+	}
+	if list, err = Join(p, list); err != nil {
 		return nil, err
 	}
 	indexOf := make(map[string]int, len(p.Sources))

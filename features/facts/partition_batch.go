@@ -287,9 +287,11 @@ func (w *worker) count(l *layout, t *datasets.Table, r *record, at place) {
 	for _, i := range w.rows {
 		b.newest = max(b.newest, known[i])
 	}
-	for _, i := range w.rows[:min(len(w.rows), len(r.end))] {
-		if r.end != nil && r.end[i] <= w.limit {
-			b.newest = max(b.newest, r.end[i])
+	if r.end != nil {
+		for _, i := range w.rows {
+			if r.end[i] <= w.limit {
+				b.newest = max(b.newest, r.end[i])
+			}
 		}
 	}
 	b.kept = int64(len(w.rows))

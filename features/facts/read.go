@@ -34,6 +34,8 @@ type ReadOptions struct {
 	// Progress, if not nil, is told of the bytes read; it may be called by several
 	// goroutines at once.
 	Progress func(done, total int64)
+
+	buckets uint // their logarithm, for tests; 0: as many as the size asks for
 }
 
 // DefaultMemory is how many bytes of packed facts are kept in memory: 25 million
@@ -103,7 +105,7 @@ type reading struct {
 func (c *Collection) read(ctx context.Context, o *ReadOptions) error {
 	r := &reading{Collection: c, o: o, users: users{of: map[string]membership{}}, workers: make(chan *worker, o.Threads)}
 	records := r.size()
-	c.accounts = newAccounts(bucketsFor(records))
+	c.accounts = newAccounts(max(o.buckets, bucketsFor(records)))
 	for i := range c.layouts {
 		c.shapes = append(c.shapes, shapeOf(c.layouts[i]))
 	}
