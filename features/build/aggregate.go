@@ -14,7 +14,7 @@ func (s *scratch) run(l *lane, rows []int32, moments []int32) {
 	for _, w := range l.works {
 		switch {
 		case w.parent != nil: // has its facts already
-		case w.keep[1] == nil && len(rows) == len(l.when) && !l.stream.ends:
+		case w.keep[0] == nil && w.keep[1] == nil && len(rows) == len(l.when) && !l.stream.ends:
 			w.rows, w.when = rows, l.when
 		default:
 			s.pick(l, w, rows, moments)

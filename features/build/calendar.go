@@ -23,21 +23,26 @@ const firstYear, lastYear = 1900, 2200
 
 func newCalendar(zone *time.Location) *calendar {
 	c := &calendar{zone: zone}
-	for t := time.Date(firstYear, 1, 1, 0, 0, 0, 0, time.UTC).In(zone); ; {
-		_, offset := t.Zone()
-		start, floor := t.UnixMicro(), int64(-1<<62)
-		if len(c.starts) == 0 {
-			start = -1 << 62
-		} else {
-			floor = c.day(start - 1)
+	for t := time.Date(firstYear, 1, 1, 0, 0, 0, 0, time.UTC).In(zone); t.Year() <= lastYear; {
+		_, seconds := t.Zone()
+		offset := int64(seconds) * 1e6
+		switch n := len(c.starts); {
+		case n == 0:
+			c.starts, c.offsets, c.floors = []int64{-1 << 62}, []int64{offset}, []int64{-1 << 62}
+		case offset != c.offsets[n-1]:
+			floor := c.day(t.UnixMicro() - 1)
+			c.starts, c.offsets, c.floors = append(c.starts, t.UnixMicro()), append(c.offsets, offset), append(c.floors, floor)
 		}
-		c.starts, c.offsets, c.floors = append(c.starts, start), append(c.offsets, int64(offset)*1e6), append(c.floors, floor)
 		_, end := t.ZoneBounds()
-		if end.IsZero() || end.Year() > lastYear {
-			return c
+		if end.IsZero() {
+			break
+		}
+		if !end.After(t) { // so it is on the last day of a leap year
+			end = t.Add(24 * time.Hour)
 		}
 		t = end
 	}
+	return c
 }
 
 // day is the number of the day that the instant is of.

@@ -1,0 +1,211 @@
+package build_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"propensity/datasets"
+	"propensity/features/build"
+	"propensity/features/expr"
+	"propensity/features/facts"
+	"propensity/features/spec"
+)
+
+// Random projects and facts: few accounts, instants that often coincide, corrections,
+// late arrivals, ends, missing values, days on which clocks change.
+
+const dayMicros = 86_400_000_000
+
+func windowOf(text string) spec.Window {
+	w, err := spec.ParseWindow(text)
+	if err != nil {
+		panic(err)
+	}
+	return w
+}
+
+func oneOf[T any](rng *rand.Rand, list ...T) T { return list[rng.IntN(len(list))] }
+
+func randomProject(rng *rand.Rand) *spec.Project {
+	numbers, texts, truths, times := datasets.Number, datasets.Category, datasets.Boolean, datasets.Time
+	p := &spec.Project{
+		Account:  "account",
+		Timezone: oneOf(rng, "UTC", "America/New_York", "Europe/Berlin", "Asia/Kolkata", "America/Sao_Paulo"),
+		Sources: []spec.Source{
+			{Name: "accounts", Kind: spec.Attributes, Time: "at", Columns: []spec.Column{{Name: "size", Kind: numbers}, {Name: "plan", Kind: texts}}},
+			{Name: "form", Kind: spec.Attributes, Columns: []spec.Column{{Name: "answer", Kind: texts}}},
+			{Name: "events", Kind: spec.Events, Time: "at", Arrived: "seen", ID: "id", Columns: []spec.Column{
+				{Name: "event", Kind: texts}, {Name: "n", Kind: numbers}, {Name: "m", Kind: numbers}, {Name: "ok", Kind: truths}, {Name: "due", Kind: times}}},
+			{Name: "clicks", Kind: spec.Events, Time: "at", Columns: []spec.Column{{Name: "page", Kind: texts}, {Name: "x", Kind: numbers}}},
+			{Name: "usage", Kind: spec.Snapshots, Time: "at", ID: "id", Columns: []spec.Column{{Name: "seats", Kind: numbers}, {Name: "tier", Kind: texts}}},
+			{Name: "subscriptions", Kind: spec.Intervals, Start: "from", End: "to", ID: "id", Columns: []spec.Column{
+				{Name: "plan", Kind: texts}, {Name: "mrr", Kind: numbers}, {Name: "reason", Kind: texts}, {Name: "refund", Kind: numbers}},
+				AtEnd: []string{"reason", "refund"}},
+		},
+	}
+	if rng.IntN(2) == 0 {
+		p.Sources[5].Lag = windowOf(oneOf(rng, "1d", "6h"))
+	}
+	wheres := map[string][]string{
+		"accounts": {`size > 2.0`}, "form": {`answer == "a"`},
+		"events":        {`event == "a"`, `n > 1.0`, `ok`, `event in ["a", "b"] && !(n < 2.0)`, `due < timestamp("2025-03-20T00:00:00Z")`, `present(m)`},
+		"clicks":        {`page != "b"`, `x >= 2.0`},
+		"usage":         {`seats > 1.0`, `tier == "a"`},
+		"subscriptions": {`plan == "a"`, `reason == "b"`, `!present(reason)`, `refund > 1.0 || mrr > 2.0`},
+	}
+	counted := []spec.Agg{spec.Count, spec.Sum, spec.Mean, spec.Min, spec.Max, spec.Distinct, spec.ActiveDays, spec.Share, spec.Ratio}
+	other := []spec.Agg{spec.First, spec.Last, spec.DaysSince, spec.DaysSinceFirst, spec.Streak, spec.LongestStreak, spec.Slope, spec.TimeToFirst}
+	for i := range 12 {
+		s := &p.Sources[rng.IntN(len(p.Sources))]
+		f := spec.Feature{Name: fmt.Sprintf("f%d", i), Line: i + 1, From: s.Name, Agg: oneOf(rng, append(counted, other...)...)}
+		if s.Kind == spec.Intervals {
+			if rng.IntN(3) == 0 {
+				f.From += ".end"
+			} else if rng.IntN(2) == 0 {
+				f.Agg = oneOf(rng, spec.Active, spec.ActiveAmount)
+			}
+		}
+		var amounts, categories []string
+		for _, c := range s.Columns {
+			if c.Kind == numbers || c.Kind == truths {
+				amounts = append(amounts, c.Name)
+			}
+			if c.Kind == texts {
+				categories = append(categories, c.Name)
+			}
+		}
+		switch f.Agg {
+		case spec.Sum, spec.Mean, spec.Min, spec.Max, spec.Ratio, spec.ActiveAmount:
+			if amounts == nil {
+				f.Agg = spec.Count
+				break
+			}
+			f.Value = oneOf(rng, amounts...)
+			if f.Agg == spec.Ratio {
+				f.Over = oneOf(rng, amounts...)
+			}
+		case spec.First, spec.Last, spec.Distinct:
+			f.Value = oneOf(rng, s.Columns...).Name
+		case spec.Share, spec.Slope:
+			if amounts != nil && rng.IntN(2) == 0 {
+				f.Value = oneOf(rng, amounts...)
+			}
+		default:
+			if rng.IntN(3) == 0 {
+				f.Value = oneOf(rng, s.Columns...).Name
+			}
+		}
+		if f.Agg == spec.Share || rng.IntN(2) == 0 {
+			var vars []expr.Var
+			for _, c := range s.Columns {
+				vars = append(vars, expr.Var{Name: c.Name, Type: expr.TypeOf(c.Kind)})
+			}
+			e, err := expr.CompileCondition(oneOf(rng, wheres[s.Name]...), vars)
+			if err != nil {
+				panic(err)
+			}
+			f.Where = e
+		}
+		if rng.IntN(4) == 0 && f.Agg != spec.TimeToFirst && categories != nil {
+			f.By, f.Values = oneOf(rng, categories...), []string{"b", "a", "none of them"}
+		}
+		whole := f.Agg == spec.TimeToFirst || f.Agg == spec.Active || f.Agg == spec.ActiveAmount
+		switch {
+		case f.Agg == spec.Slope && rng.IntN(3) == 0:
+			f.Every, f.Windows = windowOf("1mo"), []spec.Window{windowOf("3mo"), windowOf("2mo")}
+		case f.Agg == spec.Slope:
+			f.Every, f.Windows = windowOf("3d"), []spec.Window{windowOf("10d"), windowOf("30d")}
+		case !whole:
+			for _, w := range []string{"7d", "36h", "1mo", "28d", "2mo"} {
+				if rng.IntN(4) == 0 {
+					f.Windows = append(f.Windows, windowOf(w))
+				}
+			}
+		}
+		for _, a := range counted {
+			if a == f.Agg && rng.IntN(2) == 0 {
+				f.Trend = f.Windows
+			}
+		}
+		f.Calendar = (f.Agg == spec.DaysSince || f.Agg == spec.DaysSinceFirst) && rng.IntN(2) == 0
+		p.Features = append(p.Features, f)
+	}
+	return p
+}
+
+// begin is before a change of the clocks in New York and in Berlin.
+var begin = time.Date(2025, 2, 20, 0, 0, 0, 0, time.UTC).UnixMicro()
+
+// instant is one of few, so that many coincide.
+func instant(rng *rand.Rand) int64 {
+	t := begin + int64(rng.IntN(50))*dayMicros + int64(rng.IntN(4))*dayMicros/4
+	switch rng.IntN(8) {
+	case 0:
+		t--
+	case 1:
+		t++
+	case 2:
+		t += int64(rng.IntN(int(dayMicros / 4)))
+	}
+	return t
+}
+
+func randomFact(rng *rand.Rand, p *spec.Project, accounts int) facts.Fact {
+	s := &p.Sources[rng.IntN(len(p.Sources))]
+	if rng.IntN(2) == 0 {
+		s = p.Source("events")
+	}
+	f := facts.Fact{Source: s.Name, Account: fmt.Sprintf("A%d", rng.IntN(accounts)), Occurred: instant(rng), End: datasets.MissingTime, Values: map[string]datasets.Value{}}
+	if s.ID != "" && rng.IntN(3) > 0 {
+		f.ID = fmt.Sprint(rng.IntN(12))
+	}
+	f.Arrived = f.Occurred + s.Lag.Micros
+	if s.Time == "" && s.Start == "" {
+		f.Occurred, f.Arrived = datasets.MissingTime, datasets.MissingTime
+	}
+	if s.Arrived != "" || f.ID != "" {
+		f.Arrived += int64(rng.IntN(3)) * int64(rng.IntN(10)) * dayMicros / 4
+	}
+	if s.Kind == spec.Intervals && rng.IntN(4) > 0 {
+		f.End = f.Occurred + int64(rng.IntN(60))*dayMicros/4
+	}
+	for _, c := range s.Columns {
+		v := datasets.Value{Kind: c.Kind}
+		switch c.Kind {
+		case datasets.Number:
+			v.Number = oneOf(rng, 0, 1, 2, 3, 0.1, -0.7, 1e15, rng.NormFloat64())
+		case datasets.Boolean:
+			v.Number = float64(rng.IntN(2))
+		case datasets.Time:
+			v.Time = instant(rng)
+		default:
+			v.Text = oneOf(rng, "a", "b", "c", "d", "")
+		}
+		if rng.IntN(5) > 0 {
+			f.Values[c.Name] = v
+		}
+	}
+	return f
+}
+
+// randomMoments are sorted; some are instants of facts.
+func randomMoments(rng *rand.Rand, part *facts.Part, n int) []build.Moment {
+	var out []build.Moment
+	for account := range part.Accounts {
+		at := map[int64]bool{}
+		for range n {
+			at[instant(rng)] = true
+		}
+		for t := begin - dayMicros; t < begin+60*dayMicros; t += dayMicros / 4 {
+			for d := int64(-1); d <= 1; d++ {
+				if at[t+d] {
+					out = append(out, build.Moment{Account: account, At: t + d})
+					delete(at, t+d)
+				}
+			}
+		}
+		_ = at // what is between is left out
+	}
+	return out
+}
