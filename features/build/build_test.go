@@ -1,0 +1,321 @@
+package build_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"propensity/datasets"
+	"propensity/features/build"
+	"propensity/features/spec"
+)
+
+const historyDir = "testdata/history"
+
+func historyProject(t testing.TB, change ...string) *spec.Project {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(historyDir, "propensity.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := spec.Parse([]byte(strings.NewReplacer(change...).Replace(string(b))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func dayOf(s string) int64 {
+	at, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		panic(err)
+	}
+	return at.UnixMicro()
+}
+
+var historyNow = dayOf("2026-05-01")
+
+func run(t testing.TB, p *spec.Project, o build.Options) *build.Summary {
+	t.Helper()
+	if o.Dir == "" {
+		o.Dir = historyDir
+	}
+	o.Now = historyNow
+	sum, err := build.Run(context.Background(), p, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sum
+}
+
+// filesOf are the files of a directory and what is in them.
+func filesOf(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[e.Name()] = string(b)
+	}
+	return out
+}
+
+// From files to tables: the rows are those of a plain reading of their definition in
+// Python (see testdata/history), row for row; sums of floating numbers to 1e-12.
+func TestRunIsTruth(t *testing.T) {
+	truth, err := datasets.Read(filepath.Join(historyDir, "truth.parquet"), datasets.ReadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := t.TempDir()
+	sum := run(t, historyProject(t), build.Options{Out: out})
+	if len(sum.Excluded) > 0 {
+		t.Errorf("left out: %v", sum.Excluded)
+	}
+	rows, err := datasets.Read(filepath.Join(out, "churn/rows-0001.parquet"), datasets.ReadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rows.Rows() != truth.Rows() || sum.Models[0].Rows != truth.Rows() {
+		t.Fatalf("%d rows, of %d", rows.Rows(), truth.Rows())
+	}
+	at := map[string]int{}
+	for i := range rows.Rows() {
+		at[rows.Column("account_id").At(i).Text+rows.Column("moment").At(i).String()] = i
+	}
+	compared := 0
+	for _, c := range truth.Columns {
+		name := c.Name
+		switch head, last, _ := cutLast(name); {
+		case name == "account_id" || name == "t" || name == "label":
+			continue
+		case name == "login_trend":
+			name = "login_28d_trend"
+		case last == "7" || last == "28" || last == "90":
+			name = head + "_" + last + "d"
+		}
+		ours := rows.Column(name)
+		if ours == nil {
+			t.Fatalf("there is no column %s", name)
+		}
+		compared++
+		for i := range truth.Rows() {
+			k, ok := at[truth.Column("account_id").At(i).Text+truth.Column("t").At(i).String()]
+			if !ok {
+				t.Fatalf("there is no row of %s at %s", truth.Column("account_id").At(i), truth.Column("t").At(i))
+			}
+			got, want := ours.At(k), c.At(i)
+			near := got.Kind == datasets.Number && want.Kind == datasets.Number && math.Abs(got.Number-want.Number) <= 1e-12*math.Abs(want.Number)
+			if got != want && !(near && (strings.HasPrefix(name, "seconds") || name == "months")) {
+				t.Fatalf("%s of %s at %s is %v, not %v", name, truth.Column("account_id").At(i), truth.Column("t").At(i), got, want)
+			}
+		}
+	}
+	if compared != 39 {
+		t.Errorf("%d columns were compared", compared)
+	}
+	table, err := build.Open(out, "churn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels := map[string]float64{}
+	for i := range truth.Rows() {
+		labels[truth.Column("account_id").At(i).Text+truth.Column("t").At(i).String()] = truth.Column("label").Numbers[i]
+	}
+	last := dayOf("2026-01-01") // its horizon is not over
+	for i := range table.Rows() {
+		moment := table.Column("moment").Times[i]
+		if want := labels[table.Column("account_id").At(i).Text+datasets.FormatTime(moment)]; table.Column(table.Label).Numbers[i] != want || moment == last {
+			t.Errorf("row %d: the label is %v, not %v", i, table.Column(table.Label).Numbers[i], want)
+		}
+	}
+	if table.Open == 0 || table.Rows()+table.Open != truth.Rows() {
+		t.Errorf("%d rows have labels, %d do not", table.Rows(), table.Open)
+	}
+}
+
+func cutLast(s string) (head, last string, ok bool) {
+	i := strings.LastIndexByte(s, '_')
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+1:], true
+}
+
+// The tables are the same, to the byte, whatever the threads and memory.
+func TestRunSameBytes(t *testing.T) {
+	var first map[string]string
+	for _, o := range []build.Options{{Threads: 1}, {Threads: 3}, {Threads: 2, Memory: 1}, {Threads: 1, Memory: 20_000}} {
+		o.Out = t.TempDir()
+		run(t, historyProject(t), o)
+		got := filesOf(t, filepath.Join(o.Out, "churn"))
+		if names := slices.Sorted(maps.Keys(got)); !slices.Equal(names, []string{"features.json", "features.md", "labels-0001.parquet", "manifest.json", "rows-0001.parquet"}) {
+			t.Fatalf("files %q", names)
+		}
+		if first == nil {
+			first = got
+		}
+		for name := range first {
+			if got[name] != first[name] {
+				t.Errorf("%d threads, memory %d: %s is another", o.Threads, o.Memory, name)
+			}
+		}
+	}
+}
+
+// sortedLines spells a table, its rows in order.
+func sortedLines(t *datasets.Table) []string {
+	out := make([]string, t.Rows())
+	for i := range out {
+		var b bytes.Buffer
+		for k := range t.Columns {
+			fmt.Fprintf(&b, "%s %b|", t.Columns[k].At(i), t.Columns[k].At(i).Number)
+		}
+		out[i] = b.String()
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Month after month gives what one build gives: old rows are not touched, labels are
+// settled as time goes by.
+func TestIncrementIsRebuild(t *testing.T) {
+	out, rows := t.TempDir(), 0
+	var before map[string]string
+	months := []string{"2024-04-01", "2024-05-15", "2024-06-01", "2025-01-10", "2025-01-10", "2026-03-31"}
+	for _, month := range months {
+		sum := run(t, historyProject(t), build.Options{Out: out, AsOf: dayOf(month)})
+		m := sum.Models[0]
+		if rows += m.Added; m.Rows != rows {
+			t.Errorf("%s: %d rows, %d were added", month, m.Rows, rows)
+		}
+		files := filesOf(t, filepath.Join(out, "churn"))
+		for name, b := range before {
+			if strings.HasPrefix(name, "rows-") && files[name] != b {
+				t.Errorf("%s: %s was changed", month, name)
+			}
+		}
+		before = files
+	}
+	labels := 0
+	for name := range before {
+		if strings.HasPrefix(name, "labels-") {
+			labels++
+		}
+	}
+	if labels != 1 {
+		t.Errorf("%d files of labels are left", labels)
+	}
+	whole := t.TempDir()
+	run(t, historyProject(t), build.Options{Out: whole, AsOf: dayOf(months[len(months)-1])})
+	a, err := build.Open(out, "churn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := build.Open(whole, "churn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x, y := sortedLines(a.Table), sortedLines(b.Table); !slices.Equal(x, y) || len(x) == 0 || a.Open != b.Open || a.Spec != b.Spec {
+		t.Errorf("%d rows and %d of a rebuild differ", len(x), len(y))
+	}
+	for _, name := range []string{"features.json", "features.md"} {
+		if x := filesOf(t, filepath.Join(whole, "churn"))[name]; x != before[name] {
+			t.Errorf("%s differs:\n%s\n%s", name, x, before[name])
+		}
+	}
+}
+
+// Rows are not made by other features than those before, nor of a time before.
+func TestRunChanged(t *testing.T) {
+	out := t.TempDir()
+	run(t, historyProject(t), build.Options{Out: out, AsOf: dayOf("2025-01-01")})
+	before := filesOf(t, filepath.Join(out, "churn"))
+	for _, x := range []struct {
+		p    *spec.Project
+		asOf string
+		says string
+	}{
+		{historyProject(t, "[7d, 28d, 90d]", "[7d, 28d, 91d]"), "2025-02-01", "--rebuild"},
+		{historyProject(t, "within: 90d", "within: 91d"), "2025-02-01", "--rebuild"},
+		{historyProject(t), "2024-12-31", "rows are final"},
+	} {
+		_, err := build.Run(context.Background(), x.p, build.Options{Dir: historyDir, Out: out, AsOf: dayOf(x.asOf), Now: historyNow})
+		if !errors.Is(err, build.ErrChanged) || !strings.Contains(err.Error(), x.says) {
+			t.Errorf("%v", err)
+		}
+		if !maps.Equal(filesOf(t, filepath.Join(out, "churn")), before) {
+			t.Error("the tables were touched")
+		}
+	}
+	sum := run(t, historyProject(t, "within: 90d", "within: 91d"), build.Options{Out: out, AsOf: dayOf("2024-06-01"), Rebuild: true})
+	files := filesOf(t, filepath.Join(out, "churn"))
+	if files["rows-0001.parquet"] != "" || files["rows-0002.parquet"] == "" || sum.Models[0].Added != sum.Models[0].Rows {
+		t.Errorf("after the rebuild there are %q", slices.Sorted(maps.Keys(files)))
+	}
+	if _, err := build.Run(context.Background(), historyProject(t), build.Options{Dir: historyDir, Out: out, Models: []string{"upsell"}}); !errors.Is(err, build.ErrProject) {
+		t.Errorf("an unknown model: %v", err)
+	}
+}
+
+// A build that is ended in the middle leaves what was there before, and nothing else
+// after the next.
+func TestRunInterrupted(t *testing.T) {
+	out := t.TempDir()
+	dir := filepath.Join(out, "churn")
+	run(t, historyProject(t), build.Options{Out: out, AsOf: dayOf("2024-06-01")})
+	before := filesOf(t, dir)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	_, err := build.Run(ctx, historyProject(t), build.Options{Dir: historyDir, Out: out, AsOf: dayOf("2025-06-01"), Now: historyNow,
+		Progress: func(string, int, int) { cancel() }})
+	if !errors.Is(err, context.Canceled) || !maps.Equal(filesOf(t, dir), before) {
+		t.Errorf("cancelled: %v", err)
+	}
+	// What a killed process leaves: tables without a manifest that names them.
+	for _, name := range []string{"rows-0002.parquet", "labels-0002.parquet", ".rows-0002.parquet.1.0.tmp"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("half"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if table, err := build.Open(out, "churn"); err != nil || table.AsOf != dayOf("2024-06-01") {
+		t.Errorf("after the kill: %v", err)
+	}
+	run(t, historyProject(t), build.Options{Out: out, AsOf: dayOf("2025-06-01")})
+	if _, err := build.Open(out, "churn"); err != nil {
+		t.Error(err)
+	}
+	for name := range filesOf(t, dir) {
+		if strings.HasSuffix(name, ".tmp") {
+			t.Errorf("%s is left", name)
+		}
+	}
+	// A table that was changed is no table.
+	path := filepath.Join(dir, "rows-0001.parquet")
+	b := []byte(before["rows-0001.parquet"])
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(path, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := build.Open(out, "churn"); err == nil || !strings.Contains(err.Error(), "rows-0001.parquet") {
+		t.Errorf("a damaged table: %v", err)
+	}
+	if _, err := build.Open(out, "upsell"); err == nil || !strings.Contains(err.Error(), "features build") {
+		t.Errorf("no table: %v", err)
+	}
+}
