@@ -236,29 +236,28 @@ func (p *Project) checkRows(at func(path string, line int) place) []Fault {
 		if d.Expr == nil {
 			continue
 		}
+		known := expr.Var{Name: d.Name} // of a type that is not known, if it is at fault
+		early := false
 		for _, v := range d.Expr.Vars {
 			switch at := slices.Index(derived, v); {
 			case at == i:
+				early = true
 				c.fault(path, d.Line, "derived %s refers to itself", d.Name)
 			case at > i:
+				early = true
 				c.fault(path, d.Line, "derived %s refers to %s, which comes after it: put that first", d.Name, v)
 			}
 		}
-		if len(c.faults) > 0 {
-			continue // what follows stands on it
+		if !early {
+			compiled, err := expr.Compile(d.Expr.Source, vars)
+			for _, detail := range details(err) {
+				c.fault(path, d.Line, "derived %s: %s", d.Name, detail)
+			}
+			if err == nil {
+				d.Expr, known.Type = compiled, compiled.Root.Type
+			}
 		}
-		compiled, err := expr.Compile(d.Expr.Source, vars)
-		for _, detail := range details(err) {
-			c.fault(path, d.Line, "derived %s: %s", d.Name, detail)
-		}
-		if err != nil {
-			continue
-		}
-		d.Expr = compiled
-		vars = append(vars, expr.Var{Name: d.Name, Type: compiled.Root.Type})
-	}
-	if len(c.faults) > 0 {
-		return c.faults
+		vars = append(vars, known)
 	}
 	for i := range p.Populations {
 		n := &p.Populations[i]

@@ -1,5 +1,7 @@
 package spec
 
+import "slices"
+
 // export is how a known tool lays out what it exports: the columns of the roles,
 // and those that know of the end of an interval.
 type export struct {
@@ -39,10 +41,10 @@ func exportNames() []string {
 }
 
 // applyExport fills in the roles that the file leaves to the export; one that it
-// names itself stays.
-func (w *writer) applyExport(s *Source, f fields) {
+// names itself stays. False: there is no such export, which was told.
+func (w *writer) applyExport(s *Source, f fields) bool {
 	if s.Export == "" {
-		return
+		return true
 	}
 	kind := Kind(f.text("kind"))
 	known := false
@@ -67,13 +69,14 @@ func (w *writer) applyExport(s *Source, f fields) {
 			}
 		}
 		if !f.has("at_end") {
-			s.AtEnd = append([]string(nil), e.atEnd...)
+			s.AtEnd = slices.Clone(e.atEnd)
 		}
-		return
+		return true
 	}
 	if known {
 		f.fault("kind", "of %s there is no known export of kind %s: leave export out and name the columns", s.Export, kind)
-		return
+		return false
 	}
-	f.fault("export", "unknown export %q: %s, or leave it out and name the columns", s.Export, nearest(s.Export, exportNames()))
+	f.fault("export", "unknown export %q: use %s, or leave it out and name the columns", s.Export, oneOf(exportNames()))
+	return false
 }

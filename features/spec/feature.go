@@ -80,6 +80,9 @@ func aggNames() []string {
 func (w *writer) feature(it item, i int) {
 	what := fmt.Sprintf("feature %d", i+1)
 	f := w.fields(it.node, it.at, what, featureKeys[:])
+	if f.none {
+		return
+	}
 	if name := f.text("name"); name != "" {
 		f.what = "feature " + name
 	}
@@ -205,8 +208,12 @@ func (w *writer) addFeature(x Feature, at func(key string) place) {
 	path := fmt.Sprintf("features/%d", len(w.p.Features))
 	w.places[path] = at("name")
 	w.places[path+"/value"], w.places[path+"/over"], w.places[path+"/by"] = at("value"), at("over"), at("by")
+	what := "feature " + x.Name
+	if x.Name == "" {
+		what = fmt.Sprintf("feature %d", len(w.p.Features)+1)
+	}
 	fault := func(key, format string, args ...any) {
-		w.fault(at(key), "feature %s: %s", x.Name, fmt.Sprintf(format, args...))
+		w.fault(at(key), "%s: %s", what, fmt.Sprintf(format, args...))
 	}
 	w.p.Features = append(w.p.Features, x)
 	if !identifier.MatchString(x.Name) {
@@ -281,7 +288,7 @@ func (w *writer) featureSource(x *Feature, t traits, s *Source, end bool, fault 
 			fault("agg", "source %s has no time, which %s needs: name it", s.Name, x.Agg)
 		}
 	}
-	if x.Agg == TimeToFirst && !slices.ContainsFunc(w.p.Sources, func(s Source) bool { return s.Kind == Attributes && s.dated() }) {
+	if x.Agg == TimeToFirst && s.dated() && !slices.ContainsFunc(w.p.Sources, func(s Source) bool { return s.Kind == Attributes && s.dated() }) {
 		fault("agg", "time_to_first counts from the sign-up: there is no source of attributes with a time (accounts: {path: accounts.csv, time: created_at})")
 	}
 	for _, c := range [...]struct{ key, column string }{{"value", x.Value}, {"over", x.Over}, {"by", x.By}} {
@@ -298,6 +305,9 @@ func (s *Source) dated() bool { return s.Time != "" || s.Start != "" }
 func (w *writer) derived(it item) {
 	i := len(w.p.Derived)
 	f := w.fields(it.node, it.at, fmt.Sprintf("derived %d", i+1), derivedKeys[:])
+	if f.none {
+		return
+	}
 	d := Derived{Name: f.text("name"), Line: it.at.line, Label: f.text("label")}
 	if d.Name != "" {
 		f.what = "derived " + d.Name

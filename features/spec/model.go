@@ -336,9 +336,10 @@ func (w *writer) labelChange(l *Label, f fields) {
 		f.fault("change", "column %q is the %s of source %s and no amount", column, s.role(column).key, name)
 	}
 	l.From, l.Value = name, column
-	if l.By = f.number("by"); l.By == 0 {
+	switch l.By = f.number("by"); {
+	case !f.has("by"):
 		f.fault("change", "change needs by: the share by which it rises (by: 10%%) or falls (by: -10%%)")
-	} else if l.By < -1 {
+	case l.By < -1:
 		f.fault("by", "nothing falls by more than 100 %%")
 	}
 }

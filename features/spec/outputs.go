@@ -47,6 +47,7 @@ func (p *Project) Outputs() []Output {
 		}
 		if f.By == "" {
 			add("")
+			continue
 		}
 		for _, v := range f.Values {
 			add(v)

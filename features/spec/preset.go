@@ -21,14 +21,15 @@ type preset struct {
 	keys  []string // besides preset, from and name
 	kinds []Kind
 	from  []string // the names of sources that have the role
+	only  bool     // the only source of the first kind has it too
 }
 
 var presets = [...]preset{
-	{SignupForm, []string{"columns"}, []Kind{Attributes}, []string{"accounts", "signups", "signup_form"}},
-	{TrialUsage, []string{"by", "values", "windows"}, []Kind{Events}, []string{"events", "usage"}},
-	{Subscription, []string{"columns", "windows"}, []Kind{Intervals}, []string{"subscriptions", "contracts"}},
-	{Tickets, []string{"by", "values", "value", "windows"}, []Kind{Events, Intervals}, []string{"tickets", "support_tickets"}},
-	{NPS, []string{"value"}, []Kind{Events, Snapshots}, []string{"nps", "surveys"}},
+	{SignupForm, []string{"columns"}, []Kind{Attributes}, []string{"accounts", "signups", "signup_form"}, true},
+	{TrialUsage, []string{"by", "values", "windows"}, []Kind{Events}, []string{"events", "usage"}, true},
+	{Subscription, []string{"columns", "windows"}, []Kind{Intervals}, []string{"subscriptions", "contracts"}, true},
+	{Tickets, []string{"by", "values", "value", "windows"}, []Kind{Events, Intervals}, []string{"tickets", "support_tickets"}, false},
+	{NPS, []string{"value"}, []Kind{Events, Snapshots}, []string{"nps", "surveys"}, false},
 }
 
 func presetNames() []string {
@@ -105,7 +106,7 @@ func (w *writer) presetSource(f fields, set *preset) *Source {
 	}
 	var only *Source
 	for i := range w.p.Sources {
-		if s := &w.p.Sources[i]; s.Kind == set.kinds[0] {
+		if s := &w.p.Sources[i]; s.Kind == set.kinds[0] && set.only && !otherRole(s.Name) {
 			if only != nil {
 				w.fault(f.at, "%s: say from which source: %s and %s could be meant", f.what, only.Name, s.Name)
 				return nil
@@ -117,6 +118,11 @@ func (w *writer) presetSource(f fields, set *preset) *Source {
 		w.fault(f.at, "%s: there is no source of %s for it: say from which", f.what, set.kinds[0])
 	}
 	return only
+}
+
+// otherRole says that a source is called as what only goes by its name.
+func otherRole(name string) bool {
+	return slices.ContainsFunc(presets[:], func(p preset) bool { return !p.only && slices.Contains(p.from, name) })
 }
 
 // expansion is a preset over a source.

@@ -149,6 +149,14 @@ func (r *reader) entries(n ast.Node, at place, what string) []entry {
 	return out
 }
 
+func (r *reader) isMapping(n ast.Node) bool {
+	switch r.bare(n).(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+		return true
+	}
+	return false
+}
+
 func keyText(k ast.MapKeyNode) string {
 	switch k := k.(type) {
 	case *ast.StringNode:
@@ -170,10 +178,11 @@ type fields struct {
 	what string
 	at   place
 	list []entry
+	none bool // it is no mapping, which was told
 }
 
 func (r *reader) fields(n ast.Node, at place, what string, known []string) fields {
-	f := fields{r: r, what: what, at: at}
+	f := fields{r: r, what: what, at: at, none: !r.isMapping(n)}
 	for _, e := range r.entries(n, at, what) {
 		if !slices.Contains(known, e.key) {
 			r.fault(e.at, "%s has no key %q: %s", what, e.key, nearest(e.key, known))
@@ -345,7 +354,7 @@ func (f fields) boolean(key string, absent bool) bool {
 	return absent
 }
 
-// number is that of a scalar; a share may be written 10%.
+// number is that of a scalar, not 0; a share may be written 10%.
 func (f fields) number(key string) float64 {
 	s := f.text(key)
 	if s == "" {
@@ -353,8 +362,8 @@ func (f fields) number(key string) float64 {
 	}
 	digits, percent := strings.CutSuffix(s, "%")
 	x, err := strconv.ParseFloat(digits, 64)
-	if err != nil || x != x || x > 1e15 || x < -1e15 {
-		f.fault(key, "%s %q is no number", key, s)
+	if err != nil || x == 0 || x != x || x > 1e15 || x < -1e15 {
+		f.fault(key, "%s %q is no number other than 0", key, s)
 		return 0
 	}
 	if percent {

@@ -58,7 +58,7 @@ func (w *writer) source(e entry) {
 	if s.Lag.Months != 0 {
 		f.fault("lag", "lag %s: use days or hours, which are exact", s.Lag)
 	}
-	w.applyExport(&s, f)
+	known := w.applyExport(&s, f)
 	if kind := f.text("kind"); kind != "" {
 		s.Kind = Kind(kind)
 	}
@@ -69,7 +69,9 @@ func (w *writer) source(e entry) {
 		f.fault("kind", "unknown kind %q: use %s", s.Kind, oneOf(kindNames[:]))
 		s.Kind = guessKind(&s)
 	}
-	w.roles(&s, f)
+	if known && !f.none {
+		w.roles(&s, f)
+	}
 	w.types(&s, f)
 	if c, ok := f.find("checks"); ok {
 		s.Checks = w.checks(c, "source "+s.Name+": checks", path)
