@@ -275,6 +275,7 @@ func (q *pages) dictionary(data []byte, n int) error {
 		return nil
 	}
 	b := builder{col: Column{Kind: q.p.cols[q.k].kind}}
+	b.reserve(min(n, len(data)/q.size()))
 	q.plain = data
 	if err := q.fixed(&b, n); err != nil {
 		return err

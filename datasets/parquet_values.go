@@ -223,6 +223,20 @@ func (q *pages) instants(b *builder, data []byte, size int) error {
 	if t, ok := q.typ.(*arrow.TimestampType); ok {
 		unit, factor = t.Unit, 1
 	}
+	if size == 8 && unit == arrow.Microsecond {
+		at := len(b.col.Times)
+		b.col.Times = slices.Grow(b.col.Times, len(data)/8)[:at+len(data)/8]
+		out, ok := b.col.Times[at:], true
+		for i := range out {
+			v := int64(binary.LittleEndian.Uint64(data[8*i:]))
+			ok = ok && earliestTime <= v && v <= latestTime
+			out[i] = v
+		}
+		if ok {
+			return nil
+		}
+		b.col.Times = b.col.Times[:at]
+	}
 	for ; len(data) > 0; data = data[size:] {
 		var v int64
 		if size == 4 {

@@ -179,15 +179,18 @@ func newUnpacking(s *shape) *unpacking { return &unpacking{shape: s} }
 
 // measure reads whose the records of each run are.
 func (u *unpacking) measure(data []byte, ends []int) {
-	start := 0
+	start, first := 0, len(u.runs)
 	for _, end := range ends {
 		r := run{unpacker: unpacker{data[start : end+8]}, first: u.rows}
 		r.rows = r.uint()
 		u.rows += r.rows
-		u.local = slices.Grow(u.local, r.rows)[:u.rows]
-		r.ints(u.local[r.first:])
 		u.runs = append(u.runs, r)
 		start = end
+	}
+	u.local = append(u.local, make([]int64, u.rows-len(u.local))...)
+	for i := first; i < len(u.runs); i++ {
+		r := &u.runs[i]
+		r.ints(u.local[r.first : r.first+r.rows])
 	}
 }
 

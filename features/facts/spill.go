@@ -81,34 +81,40 @@ func (s *store) sort() {
 	slices.SortFunc(s.slabs, func(a, b slab) int { return a.place.compare(b.place) })
 }
 
-// read appends the bytes of a bucket of a source to buf and gives, beside them, the
-// end of those of each batch.
+// read gives the bytes of a bucket of a source, in buf if they fit, with 8 more after
+// them, and the end of those of each batch.
 func (s *store) read(buf []byte, source, bucket int) (data []byte, ends []int, err error) {
 	first, _ := slices.BinarySearchFunc(s.slabs, place{source: source}, func(b slab, p place) int { return b.place.compare(p) })
-	for _, b := range s.slabs[first:] {
-		if b.place.source != source {
-			break
-		}
-		from := uint32(0)
-		if bucket > 0 {
-			from = b.ends[bucket-1]
-		}
-		to := b.ends[bucket]
+	last, size := first, 0
+	for ; last < len(s.slabs) && s.slabs[last].place.source == source; last++ {
+		from, to := s.slabs[last].bounds(bucket)
+		size += to - from
+	}
+	buf = slices.Grow(buf[:0], size+8)[:size+8] // words are read whole at the end too
+	at := 0
+	for i := first; i < last; i++ {
+		b := &s.slabs[i]
+		from, to := b.bounds(bucket)
 		if from == to {
 			continue
 		}
 		if b.data != nil {
-			buf = append(buf, b.data[from:to]...)
-		} else {
-			at := len(buf)
-			buf = slices.Grow(buf, int(to-from))[:at+int(to-from)]
-			if _, err := s.file.ReadAt(buf[at:], b.at+int64(from)); err != nil {
-				return nil, nil, fmt.Errorf("facts beyond the memory limit: %w", err)
-			}
+			copy(buf[at:], b.data[from:to])
+		} else if _, err := s.file.ReadAt(buf[at:at+to-from], b.at+int64(from)); err != nil {
+			return nil, nil, fmt.Errorf("facts beyond the memory limit: %w", err)
 		}
-		ends = append(ends, len(buf))
+		at += to - from
+		ends = append(ends, at)
 	}
-	return append(buf, make([]byte, 8)...), ends, nil // words are read whole at the end too
+	return buf, ends, nil
+}
+
+// bounds are those of a bucket in the bytes.
+func (b *slab) bounds(bucket int) (from, to int) {
+	if bucket > 0 {
+		from = int(b.ends[bucket-1])
+	}
+	return from, int(b.ends[bucket])
 }
 
 func (s *store) close() error {
@@ -148,12 +154,24 @@ func packInts(b []byte, xs []int64) []byte {
 	at := len(b)
 	b = slices.Grow(b, width*len(xs)+8)[:at+width*len(xs)+8]
 	out := b[at:]
-	for i, x := range xs {
-		v := uint64(0)
-		if x != math.MinInt64 {
-			v = uint64(x-least) + shift
+	switch {
+	case width == 0:
+	case missing:
+		for i, x := range xs {
+			v := uint64(0)
+			if x != math.MinInt64 {
+				v = uint64(x-least) + shift
+			}
+			binary.LittleEndian.PutUint64(out[i*width:], v) // the next goes over what is too much
 		}
-		binary.LittleEndian.PutUint64(out[i*width:], v) // the next goes over what is too much
+	case width == 1:
+		for i, x := range xs {
+			out[i] = byte(x - least)
+		}
+	default:
+		for i, x := range xs {
+			binary.LittleEndian.PutUint64(out[i*width:], uint64(x-least))
+		}
 	}
 	return b[:at+width*len(xs)]
 }
@@ -194,7 +212,19 @@ func (u *unpacker) ints(xs []int64) {
 	if width == 8 {
 		mask = math.MaxUint64
 	}
-	if shift == 0 {
+	switch {
+	case shift != 0:
+	case width == 0:
+		for i := range xs {
+			xs[i] = int64(least)
+		}
+		return
+	case width == 1:
+		for i, x := range data[:len(xs)] {
+			xs[i] = int64(least + uint64(x))
+		}
+		return
+	default:
 		for i := range xs {
 			xs[i] = int64(least + binary.LittleEndian.Uint64(data[i*width:])&mask)
 		}
