@@ -96,40 +96,55 @@ func (w *work) split(l *lane, d *split, moment int64) {
 
 // aggregate makes the cells of a work.
 func (s *scratch) aggregate(l *lane, w *work, moments []int32) {
+	w.before = w.before[:0]
 	for i := range w.spans {
 		x := &w.spans[i]
 		edges := s.edges[x.span]
-		x.place(w.when, edges, moments)
+		if s.plan.spans[x.span].earlier {
+			x.own = ending(x.own[:0], w.when, edges, moments)
+			x.hi = x.own
+		} else { // all windows up to the moment end with the same fact
+			if len(w.before) == 0 {
+				w.before = ending(w.before, w.when, edges, moments)
+			}
+			x.hi = w.before
+		}
+		x.lo = starting(x.lo[:0], w.when, edges, moments)
 		for _, c := range x.cells {
 			s.cell(l, w, x, c, edges, moments)
 		}
 	}
 }
 
-// place finds the facts of the windows: those from lo to hi, not with it.
-func (x *spanWork) place(when []int64, edges []edge, moments []int32) {
-	if cap(x.lo) < len(moments) {
-		x.lo, x.hi = make([]int32, 2*len(moments)), make([]int32, 2*len(moments))
+// starting finds, for each moment, the first fact of the window.
+func starting(out []int32, when []int64, edges []edge, moments []int32) []int32 {
+	i := 0
+	for _, m := range moments {
+		i = seek(when, i, edges[m].from)
+		out = append(out, int32(i))
 	}
-	x.lo, x.hi = x.lo[:len(moments)], x.hi[:len(moments)]
-	lo, hi, n := 0, 0, len(when)
-	for k, m := range moments {
-		e := edges[m]
-		for lo < n && when[lo] < e.from {
-			lo++
-		}
-		for lo > 0 && when[lo-1] >= e.from { // clocks that go back can make months overtake
-			lo--
-		}
-		hi = max(hi, lo)
-		for hi < n && when[hi] < e.to {
-			hi++
-		}
-		for hi > lo && when[hi-1] >= e.to {
-			hi--
-		}
-		x.lo[k], x.hi[k] = int32(lo), int32(hi)
+	return out
+}
+
+// ending finds, for each moment, the first fact after the window.
+func ending(out []int32, when []int64, edges []edge, moments []int32) []int32 {
+	i := 0
+	for _, m := range moments {
+		i = seek(when, i, edges[m].to)
+		out = append(out, int32(i))
 	}
+	return out
+}
+
+// seek finds the first instant from t on, near i.
+func seek(when []int64, i int, t int64) int {
+	for i < len(when) && when[i] < t {
+		i++
+	}
+	for i > 0 && when[i-1] >= t { // clocks that go back can make months overtake
+		i--
+	}
+	return i
 }
 
 func (s *scratch) cell(l *lane, w *work, x *spanWork, number int, edges []edge, moments []int32) {

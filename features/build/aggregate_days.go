@@ -17,21 +17,16 @@ func (w *work) measure(c *calendar) {
 		return
 	}
 	w.day, w.change = w.day[:0], w.change[:0]
-	day, end, changes := int32(math.MinInt32), int64(math.MinInt64), int32(0)
-	for k, at := range w.when {
-		if k < w.undated {
-			w.day, w.change = append(w.day, day), append(w.change, 0)
-			continue
+	for range w.undated {
+		w.day = append(w.day, math.MinInt32)
+	}
+	w.day = c.days(w.day, w.when[w.undated:])
+	changes := int32(0)
+	for k, day := range w.day {
+		if k > 0 && day != w.day[k-1] {
+			changes++
 		}
-		if at >= end {
-			d := c.day(at)
-			end = c.midnight(d + 1)
-			if day != int32(d) && k > w.undated {
-				changes++
-			}
-			day = int32(d)
-		}
-		w.day, w.change = append(w.day, day), append(w.change, changes)
+		w.change = append(w.change, changes)
 	}
 	if !w.runs {
 		return

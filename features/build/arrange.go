@@ -47,6 +47,9 @@ type lane struct {
 	lag    int64   // how long after an end that is known
 	oldest []int   // spans, of which the longest shows how far back facts are needed; nil: all are
 
+	has   [][]bool // by column: the rows with a value; nil: all
+	asked []bool   // by column: whether has is known
+
 	// The account's facts. Rows of facts count from its first one on.
 	base int
 	when []int64 // instants by row
@@ -74,6 +77,7 @@ type work struct {
 	change  []int32 // how many facts up to and with it are not of the day of the one before
 	run     []int32 // days in a row with a fact, up to its day
 	twins   []twins // by column, as far as they were asked for
+	before  []int32 // how many facts are before each moment looked at
 	undated int     // how many facts at the front have no date
 }
 
@@ -91,6 +95,7 @@ type spanWork struct {
 	span   int
 	cells  []int
 	lo, hi []int32 // by moment looked at
+	own    []int32
 }
 
 func newScratch(p *Plan) *scratch {
@@ -155,6 +160,17 @@ func (s *scratch) lane(x stream) *lane {
 	return l
 }
 
+// present says in which rows a column has a value; nil: in all.
+func (l *lane) present(column int) []bool {
+	if l.asked == nil {
+		l.has, l.asked = make([][]bool, len(l.facts.Columns)), make([]bool, len(l.facts.Columns))
+	}
+	if !l.asked[column] {
+		l.has[column], l.asked[column] = present(&l.facts.Columns[column]), true
+	}
+	return l.has[column]
+}
+
 // arrange gives the work of a pick. Where no value is missing, it is that of the pick
 // of any value.
 func (s *scratch) arrange(i int, masks [][2][]bool) (*work, error) {
@@ -180,13 +196,13 @@ func (s *scratch) arrange(i int, masks [][2][]bool) (*work, error) {
 			s.asked[i] = same
 			return same, nil
 		}
-	case x.value >= 0 && !hidden(x.value) && present(&l.facts.Columns[x.value]) == nil:
+	case x.value >= 0 && !hidden(x.value) && l.present(x.value) == nil:
 		same, err := s.arrange(x.parent, masks)
 		s.asked[i] = same
 		return same, err
 	default:
 		if x.value >= 0 {
-			w.keep[0], w.keep[1] = present(&l.facts.Columns[x.value]), present(&l.facts.Columns[x.value])
+			w.keep[0], w.keep[1] = l.present(x.value), l.present(x.value)
 			if hidden(x.value) {
 				w.keep[0] = make([]bool, l.facts.Rows())
 			}
@@ -313,28 +329,26 @@ func both(a, b []bool) []bool {
 	return out
 }
 
-// present says where a column has a value; nil: everywhere.
+// present says in which rows a column has a value; nil: in all.
 func present(c *datasets.Column) []bool {
-	n := c.Len()
-	for i := range n {
-		if lacks(c, i) {
-			out := make([]bool, n)
-			for k := range out {
-				out[k] = !lacks(c, k)
+	switch c.Kind {
+	case datasets.Number, datasets.Boolean:
+		return where(c.Numbers, func(v float64) bool { return v == v })
+	case datasets.Time:
+		return where(c.Times, func(v int64) bool { return v != datasets.MissingTime })
+	}
+	return where(c.Codes, func(v int32) bool { return v >= 0 })
+}
+
+func where[T any](values []T, holds func(T) bool) []bool {
+	for _, v := range values {
+		if !holds(v) {
+			out := make([]bool, len(values))
+			for i, v := range values {
+				out[i] = holds(v)
 			}
 			return out
 		}
 	}
 	return nil
-}
-
-// lacks says that a cell is missing.
-func lacks(c *datasets.Column, i int) bool {
-	switch c.Kind {
-	case datasets.Number, datasets.Boolean:
-		return c.Numbers[i] != c.Numbers[i]
-	case datasets.Time:
-		return c.Times[i] == datasets.MissingTime
-	}
-	return c.Codes[i] < 0
 }

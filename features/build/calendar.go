@@ -1,6 +1,7 @@
 package build
 
 import (
+	"math"
 	"sort"
 	"time"
 )
@@ -52,6 +53,23 @@ func (c *calendar) day(us int64) int64 {
 		i = sort.Search(i, func(k int) bool { return c.starts[k+1] > us })
 	}
 	return max(floorDiv(us+c.offsets[i], microsDay), c.floors[i])
+}
+
+// days numbers the days of instants that ascend.
+func (c *calendar) days(out []int32, instants []int64) []int32 {
+	var offset, floor int64
+	end := int64(math.MinInt64) // of the offset
+	for _, us := range instants {
+		if us >= end {
+			i := sort.Search(len(c.starts)-1, func(k int) bool { return c.starts[k+1] > us })
+			offset, floor, end = c.offsets[i], c.floors[i], math.MaxInt64
+			if i+1 < len(c.starts) {
+				end = c.starts[i+1]
+			}
+		}
+		out = append(out, int32(max(floorDiv(us+offset, microsDay), floor)))
+	}
+	return out
 }
 
 // midnight is the first instant of a day.
