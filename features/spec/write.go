@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"propensity/datasets"
 	"propensity/features/expr"
 )
 
@@ -179,7 +180,7 @@ func bound(x float64) string {
 	if math.IsNaN(x) {
 		return "null"
 	}
-	return strconv.FormatFloat(x, 'g', -1, 64)
+	return datasets.FormatNumber(x)
 }
 
 func (f *Feature) yaml() string {
@@ -228,7 +229,7 @@ func (m *Model) yaml() string {
 		label.text("after", l.Horizon.String())
 	case LabelChange:
 		label.text("change", l.From+"."+l.Value)
-		label.raw("by", strconv.FormatFloat(l.By, 'g', -1, 64))
+		label.raw("by", datasets.FormatNumber(l.By))
 		label.text("after", l.Horizon.String())
 	}
 	f.flow("label", label)
