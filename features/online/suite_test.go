@@ -400,7 +400,7 @@ func TestStoreTakesManyAtOnce(t *testing.T) {
 					n := (i*7 + caller*13) % facts // each in an order of its own
 					a, b := strconv.Itoa(n%5), strconv.Itoa(n%7)
 					s := stores[caller%2]
-					if err := s.Append(context.Background(), list(fact(b, strconv.Itoa(n), 1, 2, "x"), fact(a, "of "+strconv.Itoa(n), 1, 2, "x"))); err != nil {
+					if err := s.Append(context.Background(), all(fact(b, strconv.Itoa(n), 1, 2, "x"), fact(a, "of "+strconv.Itoa(n), 1, 2, "x"))); err != nil {
 						t.Error(err)
 					}
 				}
@@ -421,7 +421,7 @@ func TestStoreTakesManyAtOnce(t *testing.T) {
 	})
 }
 
-func list(f ...facts.Fact) []facts.Fact { return f }
+func all(f ...facts.Fact) []facts.Fact { return f }
 
 func TestStoreOutlivesItsClosing(t *testing.T) {
 	eachStore(t, func(t *testing.T, open func(t testing.TB) Store) {
@@ -434,7 +434,7 @@ func TestStoreOutlivesItsClosing(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Append(context.Background(), list(f)); !errors.Is(err, ErrUnavailable) {
+		if err := s.Append(context.Background(), all(f)); !errors.Is(err, ErrUnavailable) {
 			t.Errorf("a closed store: %v, want %v", err, ErrUnavailable)
 		}
 		wantFacts(t, open(t), "A", f)
@@ -446,7 +446,7 @@ func TestStoreHeedsItsContext(t *testing.T) {
 		s := open(t)
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		if err := s.Append(ctx, list(fact("A", "1", 10, 20, "x"))); !errors.Is(err, context.Canceled) {
+		if err := s.Append(ctx, all(fact("A", "1", 10, 20, "x"))); !errors.Is(err, context.Canceled) {
 			t.Errorf("Append: %v", err)
 		}
 		if _, err := s.Facts(ctx, "A", nil); !errors.Is(err, context.Canceled) {
