@@ -48,6 +48,7 @@ func (b *benchmark) sections() []section {
 		{"shap", "Explanations", b.shapTables},
 		{"score", "A table scored", b.scoreTables},
 		{"read", "A table read", b.readTables},
+		{"features", "Feature tables from raw events", b.featureTables},
 		{"memory", "Memory", b.memoryTables},
 		{"growth", "Growth", b.growthTables},
 	}
