@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"propensity/datasets"
+	"propensity/features/build"
 	"propensity/models"
 	"propensity/train"
 	"propensity/train/doctor"
@@ -43,6 +44,9 @@ Exit code 3: a table holds too little for any model to be told from luck.`,
 		RunE: func(c *cobra.Command, names []string) error {
 			if in.data == "" {
 				sources, err := a.withoutData(c, names)
+				if err == nil {
+					err = a.made(c.Context(), sources, build.Options{Out: defaultFeatures})
+				}
 				if err != nil {
 					return err
 				}

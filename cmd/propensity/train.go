@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"propensity/datasets"
+	"propensity/features/build"
 	"propensity/models"
 	"propensity/models/registry"
 	"propensity/train"
@@ -35,7 +36,8 @@ type source struct {
 
 func (a *app) trainCommand() *cobra.Command {
 	var in source
-	var memory, promote string
+	var memory, promote, asOf string
+	var tables build.Options
 	var table *tableText
 	var more moreText
 	c := &cobra.Command{
@@ -45,7 +47,9 @@ func (a *app) trainCommand() *cobra.Command {
 learnt from, publish it as a new version, and make it champion if it deserves it.
 
 With --data the table and its columns are given by flags, for one NAME. Without,
-the models of the project file are trained: the named ones, or all.
+the models of the project file are trained: the named ones, or all. Those that have
+moments are learnt from facts: their tables are made first, or added to, as features
+build does.
 
 With --memory, a Parquet table that is larger in memory than that (8 bytes a cell)
 is learnt from column by column, by boosting or additive alone; the model is the same
@@ -69,12 +73,18 @@ docs/TRAINING.md is the guide.`,
 			if in.memory, err = parseBytes(memory); err != nil {
 				return err
 			}
+			if tables.AsOf, err = parseInstant(asOf); err != nil {
+				return fmt.Errorf("%w: --as-of %w", errUsage, err)
+			}
 			if !slices.Contains(promoteModes(), promote) {
 				return fmt.Errorf("%w: --promote %q: use %s", errUsage, promote, strings.Join(promoteModes(), ", "))
 			}
 			in.promote = promote
 			if in.data == "" {
 				sources, err := a.withoutData(c, names)
+				if err == nil {
+					err = a.made(c.Context(), sources, tables)
+				}
 				if err != nil {
 					return err
 				}
@@ -122,6 +132,8 @@ docs/TRAINING.md is the guide.`,
 	f.StringVar(&in.spec.Scorecard.Prior, "scorecard-prior", "", "`kind` of prior card that --learner scorecard then is, not learnt, for too few outcomes: churn, conversion or upsell")
 	f.StringVar(&promote, "promote", promoteGate, "`when` the new version becomes champion: gate (if it passes it), always or never")
 	more.describe(f)
+	f.StringVar(&tables.Out, "features", defaultFeatures, "`directory` of the tables that are made from facts (see features build)")
+	f.StringVar(&asOf, "as-of", "", "`time` as of which they are made, 2006-01-02 or 2006-01-02T15:04:05Z (default: the newest arrival)")
 	f.StringVar(&memory, "memory", "", "`limit`, such as 512MB or 4GB, above which a Parquet table is learnt from column by column")
 	f.BoolVar(&in.spec.Refit, "refit", false, "publish the winner fitted again on all rows")
 	f.BoolVar(&in.spec.Surrogate, "surrogate", false, "add one small tree that imitates the winner to its card")
@@ -227,9 +239,11 @@ func (a *app) fromProject(names []string) ([]source, error) {
 	}
 	var sources []source
 	for _, m := range all {
-		data := a.besideProject(m.Data)
 		m.Spec.Seed = a.seed
-		in := source{data: data, missing: m.Missing, spec: m.Spec}
+		in := source{missing: m.Missing, spec: m.Spec}
+		if m.Data != "" {
+			in.data = a.besideProject(m.Data)
+		}
 		if m.Points != "" {
 			in.points = a.besideProject(m.Points)
 		}
@@ -409,16 +423,20 @@ func (a *app) champion(name string) (*train.Champion, error) {
 	return &train.Champion{Version: ref.Version, Scorer: s}, nil
 }
 
-// read reads a table; - is stdin. A large file does not keep Ctrl-C waiting.
+// read reads a table; - is stdin, a directory the tables that features build made of
+// a model. A large file does not keep Ctrl-C waiting.
 func (a *app) read(ctx context.Context, path string, o datasets.ReadOptions) (*datasets.Table, error) {
 	var t *datasets.Table
 	var err error
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if path == "-" {
+		switch {
+		case path == "-":
 			t, err = datasets.ReadFrom(a.input(ctx), "stdin", o)
-		} else {
+		case isDirectory(path):
+			t, err = madeTable(path)
+		default:
 			t, err = datasets.Read(path, o)
 		}
 	}()

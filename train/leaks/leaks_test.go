@@ -330,6 +330,29 @@ func TestRowOrder(t *testing.T) {
 	}
 }
 
+// A file that stands account by account, as tables made of facts do, is no file dealt
+// by outcome, although histories that end with the outcome are beside the beginnings
+// of others; one whose accounts are sorted by outcome is.
+func TestRowOrderByAccount(t *testing.T) {
+	tab := honest(3000, 18)
+	tab.Moments = nil
+	tab.Group = make([]int, len(tab.Label))
+	for i := range tab.Label {
+		tab.Group[i] = i / 5
+		tab.Label[i] = 0
+	}
+	for i := 4; i < len(tab.Label); i += 5 { // most come to it in the end
+		tab.Label[i] = float64(b2i(tab.r.Float64() < 0.7))
+	}
+	if found := examine(t, tab.Input); len(found) > 0 {
+		t.Errorf("found %v", found)
+	}
+	for i := 4; i < len(tab.Label); i += 5 {
+		tab.Label[i] = float64(b2i(i < 2100))
+	}
+	tab.says(t, leaks.RowOrder, leaks.Order, models.LeakSuspect)
+}
+
 // A base rate that goes from 2 % to 60 % with time tells nothing that is not to be
 // known, be the file in the order of time or not.
 func TestDriftIsNoLeak(t *testing.T) {
