@@ -44,26 +44,52 @@ models:
 `
 
 func (a *app) demoCommand() *cobra.Command {
+	var o sample.Options
 	var out, addr string
-	var noServe bool
+	var noServe, raw bool
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "See it work: simulate a company, train three models, serve them",
 		Long: `Simulates a software company with a known truth, writes its files, trains trial
 conversion, churn and upsell, publishes them, scores accounts over HTTP and goes on
 serving. Nothing of the company is real. Run it again and the models are trained
-anew against their champions.`,
+anew against their champions.
+
+With --raw it writes what such a company would export, its truth and a project file,
+and stops; however many events there are, memory holds those of one month.`,
 		Example: `  propensity demo
-  propensity demo --out /tmp/demo --no-serve`,
+  propensity demo --out /tmp/demo --no-serve
+  propensity demo --raw --events 10000000`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.demo(c.Context(), sample.Options{Seed: a.seed}, out, addr, noServe)
+			o.Seed = a.seed
+			if o.Accounts < 1 || o.Events < 0 {
+				return fmt.Errorf("%w: --accounts is at least 1, --events at least 0", errUsage)
+			}
+			if raw {
+				return a.exportDemo(o, out)
+			}
+			return a.demo(c.Context(), o, out, addr, noServe)
 		},
 	}
 	c.Flags().StringVar(&out, "out", "propensity-demo", "`directory` to write to")
 	c.Flags().StringVar(&addr, "addr", "127.0.0.1:8080", "`host:port` to serve on")
 	c.Flags().BoolVar(&noServe, "no-serve", false, "stop after the first scores")
+	c.Flags().IntVar(&o.Accounts, "accounts", 8000, "`number` of accounts that sign up")
+	c.Flags().IntVar(&o.Events, "events", 0, "about so many `events`, filled up with page views (default: some 150 an account, without)")
+	c.Flags().BoolVar(&raw, "raw", false, "write the raw files, the truth and a project file, and stop")
 	return c
+}
+
+// exportDemo writes the raw files of a company alone.
+func (a *app) exportDemo(o sample.Options, out string) error {
+	n, err := sample.Export(o, out)
+	if err != nil {
+		return err
+	}
+	a.print("A simulated software company, %d accounts, %d events; its files are in %s. No account in it is real.", o.Accounts, n, out)
+	a.print("next: propensity features build --config %s --as-of %s", filepath.Join(out, "propensity.yaml"), datasets.FormatTime(sample.AsOf)[:len("2006-01-02")])
+	return nil
 }
 
 func (a *app) demo(ctx context.Context, o sample.Options, out, addr string, noServe bool) error {

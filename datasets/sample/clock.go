@@ -16,6 +16,9 @@ const (
 	historyEnd   = 1775001600 * second // 2026-04-01
 )
 
+// AsOf is the end of the history of every company, microseconds since 1970 UTC.
+const AsOf = historyEnd
+
 // monthStart is the first instant of a month of the history, 0 to months.
 func monthStart(m int) int64 {
 	return time.Date(2023, time.April+time.Month(m), 1, 0, 0, 0, 0, time.UTC).UnixMicro()

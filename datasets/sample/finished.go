@@ -104,7 +104,7 @@ func (r *row) seen(days int64, f func(e *event)) {
 func count(k kind, days int64) func(*row) float64 {
 	return func(r *row) (n float64) {
 		r.seen(days, func(e *event) {
-			if e.kind == k {
+			if e.kind == k || k == report && e.kind == reportOpened {
 				n++
 			}
 		})

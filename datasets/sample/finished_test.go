@@ -47,7 +47,11 @@ func readRaw(c *Company) map[string]*rawAccount {
 		text := func(name string) string { return c.Events.Column(name).At(i).Text }
 		instant := func(name string) int64 { return c.Events.Column(name).Times[i] }
 		a := out[text("account_id")]
-		a.events = append(a.events, rawEvent{text("event_id"), text("user_id"), text("event"), instant("occurred_at"), instant("received_at")})
+		name := text("event")
+		if name == "report_opened" { // as it is called later
+			name = "report_viewed"
+		}
+		a.events = append(a.events, rawEvent{text("event_id"), text("user_id"), name, instant("occurred_at"), instant("received_at")})
 	}
 	for i := range c.Tickets.Rows() {
 		a, at := out[c.Tickets.Column("account_id").At(i).Text], c.Tickets.Column("opened_at").Times[i]

@@ -1,6 +1,7 @@
 package sample
 
 import (
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -9,6 +10,13 @@ import (
 
 	"propensity/datasets"
 )
+
+//go:embed propensity.yaml
+var project string
+
+// Project is a project file for the raw files: three models like the finished tables,
+// with features of all that the company knows.
+func Project() []byte { return []byte(project) }
 
 // file of a company.
 type file struct {
@@ -40,8 +48,8 @@ func (c *Company) tables() []file {
 // Write puts the company into a directory, which is made if need be: the raw files
 // under raw/, events by month of arrival as raw/events/2023-04.parquet and so on;
 // the finished tables as conversion.csv, churn.csv and upsell.csv; what is true as
-// truth.csv, truth_outreach.csv and truth.json (Laws); and README.txt and
-// raw/README.txt, which say what they are.
+// truth.csv, truth_outreach.csv and truth.json (Laws); Project as propensity.yaml; and
+// README.txt and raw/README.txt, which say what they are.
 func (c *Company) Write(dir string) error {
 	h := history{world: &c.world, accounts: c.accounts}
 	return c.write(dir, &h)
@@ -74,6 +82,7 @@ func (c *Company) write(dir string, h *history) error {
 	}
 	for name, text := range map[string]string{
 		"README.txt": c.readme(), "raw/README.txt": rawReadme, "truth.json": string(laws) + "\n",
+		"propensity.yaml": project,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, filepath.FromSlash(name)), []byte(text), 0o644); err != nil {
 			return fmt.Errorf("sample: %w", err)
@@ -133,6 +142,7 @@ raw/            what the company would export on %s: see raw/README.txt
                 to train one; moments are UTC
 truth_outreach.csv  of each customer drawn for the outreach, the true probability to leave
                 within 90 days, if called and if not
+propensity.yaml  how rows of three such models are made from raw/
 truth.json      what else is true: the aha, noise, leaks, drift, effects
 
 Left out, because their horizon was not over: %d rows of conversion, %d of churn,
