@@ -13,5 +13,6 @@ func (a *app) featuresCommand() *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(a.featuresBuildCommand())
+	c.AddCommand(a.featuresCheckCommand())
 	return c
 }

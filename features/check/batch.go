@@ -72,8 +72,12 @@ func (b *batch) example(c *checker, row int32, value string) Example {
 func (c *checker) batch(in *input, t *datasets.Table, file string, first int64) (*batch, error) {
 	s := in.source
 	b := &batch{source: s, file: file, first: first, table: t}
+	var tokens []string
+	if s.Missing == nil {
+		tokens = datasets.DefaultMissing()
+	}
 	for i := range t.Columns {
-		column, bad := convert(t.Columns[i], in.kind(t.Columns[i].Name), s.Missing == nil)
+		column, bad := convert(t.Columns[i], in.kind(t.Columns[i].Name), tokens)
 		b.columns, b.bad = append(b.columns, column), append(b.bad, bad)
 	}
 	times := func(name string) []int64 {
@@ -181,7 +185,7 @@ func textual(k datasets.Kind) bool { return k == datasets.Category || k == datas
 
 // convert gives a column the kind that is wanted; what is not of it is missing, and
 // marked bad.
-func convert(c datasets.Column, want datasets.Kind, tokens bool) (out datasets.Column, bad []bool) {
+func convert(c datasets.Column, want datasets.Kind, tokens []string) (out datasets.Column, bad []bool) {
 	switch {
 	case want == 0, c.Kind == want:
 		return c, nil
@@ -204,12 +208,21 @@ func convert(c datasets.Column, want datasets.Kind, tokens bool) (out datasets.C
 			return values[k], fits[k]
 		}
 	}
+	n := c.Len()
+	switch {
+	case want == datasets.Time:
+		out.Times = make([]int64, 0, n)
+	case textual(want):
+		out.Codes = make([]int32, 0, n)
+	default:
+		out.Numbers = make([]float64, 0, n)
+	}
 	codes := map[string]int32{}
-	for row := range c.Len() {
+	for row := range n {
 		v, fits := read(row)
 		if !fits {
 			if bad == nil {
-				bad = make([]bool, c.Len())
+				bad = make([]bool, n)
 			}
 			bad[row] = true
 		}
@@ -239,9 +252,8 @@ func convert(c datasets.Column, want datasets.Kind, tokens bool) (out datasets.C
 	return out, bad
 }
 
-// cell reads a value as one of a kind; a blank, and with tokens what usually stands
-// for a missing value, is none.
-func cell(v datasets.Value, want datasets.Kind, tokens bool) (out datasets.Value, fits bool) {
+// cell reads a value as one of a kind; a blank, and each of the tokens, is none.
+func cell(v datasets.Value, want datasets.Kind, tokens []string) (out datasets.Value, fits bool) {
 	if v.Missing() {
 		return v, true
 	}
@@ -256,7 +268,7 @@ func cell(v datasets.Value, want datasets.Kind, tokens bool) (out datasets.Value
 		return datasets.Value{}, false
 	}
 	text := strings.TrimSpace(v.Text)
-	if text == "" || tokens && slices.Contains(datasets.DefaultMissing(), text) {
+	if text == "" || slices.Contains(tokens, text) {
 		return datasets.Value{}, true
 	}
 	out.Kind = want

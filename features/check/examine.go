@@ -297,7 +297,7 @@ func (x *examination) currency(b *batch, row int32) {
 func (x *examination) content(row int32) uint64 {
 	h := uint64(1)
 	for _, c := range x.n.all {
-		h = mix(h*31 + c.hash(row))
+		h = mix(h*31 + c.same(row))
 	}
 	return h
 }

@@ -60,7 +60,7 @@ func newCells(c *datasets.Column) *cells { return &cells{c, make([]uint64, len(c
 
 // hash of a cell as it is spelt; 0 is missing.
 func (c *cells) hash(row int32) uint64 {
-	if c.known != nil && textual(c.column.Kind) {
+	if textual(c.column.Kind) {
 		k := c.column.Codes[row]
 		if k < 0 {
 			return 0
@@ -75,6 +75,17 @@ func (c *cells) hash(row int32) uint64 {
 		return 0
 	}
 	return hashText(v.String())
+}
+
+// same is a hash of a cell that tells it from others of its column.
+func (c *cells) same(row int32) uint64 {
+	switch {
+	case textual(c.column.Kind):
+		return c.hash(row)
+	case c.column.Kind == datasets.Time:
+		return mix(uint64(c.column.Times[row]))
+	}
+	return mix(math.Float64bits(c.column.Numbers[row]))
 }
 
 // repeats finds values that are on several records.
