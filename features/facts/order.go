@@ -25,52 +25,111 @@ type Batch struct {
 // which, and drops repetitions. The batch is not to be used afterwards: where it is
 // in order already, its slices become those of the result.
 func (b *Batch) Settle(accounts int) Facts {
-	order := make([]int, len(b.Occurred))
-	for i := range order {
-		order[i] = i
-	}
+	var order []int // nil: all rows as they are
 	var until []int64
 	if b.ID.Kind != 0 {
-		order, until = b.versions(order)
+		order, until = b.versions()
 	}
-	if !slices.IsSortedFunc(order, b.compare) {
-		slices.SortFunc(order, b.compare)
+	if order == nil && !b.inOrder() {
+		order = make([]int, len(b.Occurred))
+		for i := range order {
+			order[i] = i
+		}
 	}
+	b.sort(order)
 	return b.gather(order, until, accounts)
 }
 
-// versions gives, of the given rows, those that are no repetition, and for all rows
-// until when each counts; nil if no fact was corrected.
-func (b *Batch) versions(rows []int) (kept []int, until []int64) {
-	named := make([]int, 0, len(rows))
-	for _, i := range rows {
-		if b.ID.Codes[i] >= 0 {
-			named = append(named, i)
-		} else {
-			kept = append(kept, i)
+// inOrder reports that the rows are in the order of Facts.
+func (b *Batch) inOrder() bool {
+	for i := 1; i < len(b.Occurred); i++ {
+		if !b.before(i-1, i) {
+			return false
 		}
+	}
+	return true
+}
+
+// before reports that row j may follow row i; it settles the common case without a
+// look at the values.
+func (b *Batch) before(i, j int) bool {
+	if c := b.Account[i]; c != b.Account[j] {
+		return c < b.Account[j]
+	}
+	if t := b.Occurred[i]; t != b.Occurred[j] {
+		return t < b.Occurred[j]
+	}
+	return b.compare(i, j) <= 0
+}
+
+// sort orders rows: where they are by account already, those of each by themselves.
+func (b *Batch) sort(order []int) {
+	if !slices.IsSortedFunc(order, func(i, j int) int { return cmp.Compare(b.Account[i], b.Account[j]) }) {
+		slices.SortFunc(order, b.compare)
+		return
+	}
+	for from := 0; from < len(order); {
+		to, sorted := from+1, true
+		for ; to < len(order) && b.Account[order[to]] == b.Account[order[from]]; to++ {
+			sorted = sorted && b.before(order[to-1], order[to])
+		}
+		if !sorted {
+			slices.SortFunc(order[from:to], b.compare)
+		}
+		from = to
+	}
+}
+
+// versions gives the rows that are no repetition, nil if all are, and for all rows
+// until when each counts; nil if no fact was corrected.
+func (b *Batch) versions() (kept []int, until []int64) {
+	named := b.repeated()
+	if named == nil {
+		return nil, nil
 	}
 	// The ids are only told apart here, so that their codes are as good as their texts.
 	slices.SortFunc(named, func(i, j int) int {
-		return cmp.Or(cmp.Compare(b.Account[i], b.Account[j]), cmp.Compare(b.ID.Codes[i], b.ID.Codes[j]),
-			cmp.Compare(b.arrived(i), b.arrived(j)), b.compareContent(i, j))
-	})
-	for k, i := range named {
-		if k > 0 {
-			last := kept[len(kept)-1]
-			if b.Account[last] == b.Account[i] && b.ID.Codes[last] == b.ID.Codes[i] {
-				if b.compareContent(last, i) == 0 {
-					continue // said again: its first arrival stands
-				}
-				if until == nil {
-					until = slices.Repeat([]int64{Never}, len(b.Occurred))
-				}
-				until[last] = b.arrived(i)
-			}
+		if c := cmp.Or(cmp.Compare(b.Account[i], b.Account[j]), cmp.Compare(b.ID.Codes[i], b.ID.Codes[j]), cmp.Compare(b.arrived(i), b.arrived(j))); c != 0 {
+			return c
 		}
-		kept = append(kept, i)
+		return b.compareContent(i, j)
+	})
+	again := make([]bool, len(b.Occurred))
+	last := named[0]
+	for _, i := range named[1:] {
+		if b.Account[last] == b.Account[i] && b.ID.Codes[last] == b.ID.Codes[i] {
+			if again[i] = b.compareContent(last, i) == 0; again[i] {
+				continue // its first arrival stands
+			}
+			if until == nil {
+				until = slices.Repeat([]int64{Never}, len(b.Occurred))
+			}
+			until[last] = b.arrived(i)
+		}
+		last = i
+	}
+	for i, a := range again {
+		if !a {
+			kept = append(kept, i)
+		}
 	}
 	return kept, until
+}
+
+// repeated are the rows whose id another row has too.
+func (b *Batch) repeated() (rows []int) {
+	times := make([]uint8, len(b.ID.Values))
+	for _, k := range b.ID.Codes {
+		if k >= 0 {
+			times[k] = min(2, times[k]+1)
+		}
+	}
+	for i, k := range b.ID.Codes {
+		if k >= 0 && times[k] > 1 {
+			rows = append(rows, i)
+		}
+	}
+	return rows
 }
 
 func (b *Batch) arrived(i int) int64 {
@@ -139,13 +198,21 @@ func compareCells(c *datasets.Column, i, j int) int {
 
 func (b *Batch) gather(order []int, until []int64, accounts int) Facts {
 	f := Facts{First: make([]int, accounts+1)}
-	for _, i := range order {
-		f.First[b.Account[i]+1]++
+	whole := order == nil || len(order) == len(b.Occurred) && slices.IsSorted(order)
+	if whole {
+		for _, a := range b.Account {
+			f.First[a+1]++
+		}
+	}
+	if !whole {
+		for _, i := range order {
+			f.First[b.Account[i]+1]++
+		}
 	}
 	for a := range accounts {
 		f.First[a+1] += f.First[a]
 	}
-	if len(order) == len(b.Occurred) && slices.IsSorted(order) {
+	if whole {
 		f.Occurred, f.Arrived, f.End, f.Until, f.Columns = b.Occurred, b.Arrived, b.End, until, b.Columns
 		return f
 	}
