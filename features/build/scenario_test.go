@@ -112,7 +112,7 @@ func (s *scenario) run(text string) string {
 		case words[0] == "rows":
 			body, blocks = s.rows(body, at), blocks+1
 		case words[0] == "moments" && len(words) == 5:
-			body, blocks = s.moments(words[1], s.time(words[4], at)), blocks+1
+			body, blocks = s.moments(body, words[1], s.time(words[4], at), at), blocks+1
 		case words[0] == "labels" && len(words) == 5:
 			body, blocks = s.labels(body, words[1], s.time(words[4], at), at), blocks+1
 		case words[0] == "keep" && len(words) == 2:
@@ -380,15 +380,19 @@ func (s *scenario) sameOtherwise(moments []build.Moment, accounts []string, want
 	}
 }
 
-func (s *scenario) moments(model string, asOf int64) []string {
+func (s *scenario) moments(body []string, model string, asOf int64, at int) []string {
 	part := s.part(s.facts, nil)
 	moments, err := s.plan.Moments(model, part, asOf)
 	if err != nil {
 		s.t.Fatalf("%s: %v", s.name, err)
 	}
+	comments := map[build.Moment]string{}
+	for _, x := range s.table(body, at, part, false) {
+		comments[x.moment] = x.comment
+	}
 	var lines []tableLine
 	for _, m := range moments {
-		lines = append(lines, tableLine{words: []string{part.Accounts[m.Account], s.spell(m.At)}})
+		lines = append(lines, tableLine{words: []string{part.Accounts[m.Account], s.spell(m.At)}, comment: comments[m]})
 	}
 	if lines == nil {
 		lines = []tableLine{{words: []string{"none"}}}
