@@ -56,7 +56,7 @@ func busyPart(accounts int) *facts.Part {
 		p.Accounts = append(p.Accounts, fmt.Sprint(a))
 		var at []int64
 		for range 250 + rng.IntN(500) {
-			at = append(at, begin+rng.Int64N(730*dayMicros))
+			at = append(at, begin+rng.Int64N(730*(24*3600e6)))
 		}
 		slices.Sort(at)
 		users := 1 + rng.IntN(20)
@@ -71,9 +71,9 @@ func busyPart(accounts int) *facts.Part {
 			seconds.Numbers = append(seconds.Numbers, rng.Float64()*100)
 		}
 		e.First = append(e.First, len(e.Occurred))
-		t := begin + rng.Int64N(100*dayMicros)
+		t := begin + rng.Int64N(100*(24*3600e6))
 		for k := range 2 {
-			end := t + rng.Int64N(400*dayMicros)
+			end := t + rng.Int64N(400*(24*3600e6))
 			s.Occurred, s.End = append(s.Occurred, t), append(s.End, end)
 			plan.Codes, mrr.Numbers = append(plan.Codes, int32(k)), append(mrr.Numbers, 10)
 			t = end

@@ -7,45 +7,25 @@ import (
 
 	"propensity/datasets"
 	"propensity/features/build"
+	"propensity/features/build/twin"
 	"propensity/features/facts"
 	"propensity/features/spec"
 )
 
-// company is a random project with facts and moments.
-type company struct {
-	project *spec.Project
-	plan    *build.Plan
-	facts   []facts.Fact
-	part    *facts.Part
-	moments []build.Moment
-}
-
-func randomCompany(t testing.TB, seed uint64) *company {
-	rng := rand.New(rand.NewPCG(seed, 7))
-	c := &company{project: randomProject(rng)}
-	accounts := 1 + rng.IntN(3)
-	for range 5 + rng.IntN(120) {
-		c.facts = append(c.facts, randomFact(rng, c.project, accounts))
-	}
-	var err error
-	if c.plan, err = build.Compile(c.project); err != nil {
+func draw(t *testing.T, seed uint64) *twin.Company {
+	c, err := twin.Draw(rand.New(rand.NewPCG(seed, 7)))
+	if err != nil {
 		t.Fatalf("seed %d: %v", seed, err)
 	}
-	c.part = c.assemble(t, c.facts, nil)
-	c.moments = randomMoments(rng, c.part, 1+rng.IntN(12))
 	return c
 }
 
-func (c *company) assemble(t testing.TB, list []facts.Fact, accounts []string) *facts.Part {
-	part, err := facts.Assemble(c.project, accounts, list)
+func rowsOf(t *testing.T, c *twin.Company, list []facts.Fact, accounts []string, at []build.Moment) []datasets.Column {
+	part, err := facts.Assemble(c.Project, accounts, list)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return part
-}
-
-func (c *company) rows(t testing.TB, part *facts.Part, at []build.Moment) []datasets.Column {
-	columns, err := c.plan.Rows(part, at)
+	columns, err := c.Plan.Rows(part, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,18 +34,13 @@ func (c *company) rows(t testing.TB, part *facts.Part, at []build.Moment) []data
 
 // The rows are, bit for bit, those that follow from the definition of each aggregate.
 func TestRowsAreTheirDefinition(t *testing.T) {
-	n := uint64(300)
-	if testing.Short() {
-		n = 50
-	}
-	for seed := range n {
-		c := randomCompany(t, seed)
-		columns := c.rows(t, c.part, c.moments)
-		for k, o := range c.project.Outputs() {
-			for row, m := range c.moments {
-				w := twin{project: c.project, part: c.part, account: m.Account, moment: m.At}
-				if got, want := columns[k].At(row), w.value(o); got != want {
-					t.Fatalf("seed %d: %s of %s at %s is %v, not %v: %+v", seed, o.Name, c.part.Accounts[m.Account], datasets.FormatTime(m.At), got, want, c.project.Features[o.Feature])
+	for seed := range uint64(200) {
+		c := draw(t, seed)
+		columns := rowsOf(t, c, c.Facts, nil, c.Moments)
+		for k, o := range c.Project.Outputs() {
+			for row, m := range c.Moments {
+				if got, want := columns[k].At(row), twin.Value(c.Project, c.Part, m, o); got != want {
+					t.Fatalf("seed %d: %s of %s at %s is %v, not %v: %+v", seed, o.Name, c.Part.Accounts[m.Account], datasets.FormatTime(m.At), got, want, c.Project.Features[o.Feature])
 				}
 			}
 		}
@@ -75,19 +50,79 @@ func TestRowsAreTheirDefinition(t *testing.T) {
 // No bit depends on the order of input, on how accounts are spread over parts, on which
 // moments are asked for together or on the facts of other accounts.
 func TestRowsAloneAreThoseAmongOthers(t *testing.T) {
-	for seed := range uint64(150) {
-		c := randomCompany(t, seed)
-		columns := c.rows(t, c.part, c.moments)
+	for seed := range uint64(100) {
+		c := draw(t, seed)
+		columns := rowsOf(t, c, c.Facts, nil, c.Moments)
 		rng := rand.New(rand.NewPCG(seed, 8))
-		list := slices.Clone(c.facts)
+		list := slices.Clone(c.Facts)
 		rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-		for row, m := range c.moments {
-			alone := c.rows(t, c.assemble(t, list, []string{c.part.Accounts[m.Account]}), []build.Moment{{At: m.At}})
+		for row, m := range c.Moments {
+			alone := rowsOf(t, c, list, []string{c.Part.Accounts[m.Account]}, []build.Moment{{At: m.At}})
 			for k := range columns {
 				if a, b := columns[k].At(row), alone[k].At(0); a != b {
 					t.Fatalf("seed %d: %s at %s is %v among others and %v alone", seed, columns[k].Name, datasets.FormatTime(m.At), a, b)
 				}
 			}
 		}
+	}
+}
+
+// A fact dated or arrived at a moment or after it never changes the moment's row. The
+// proof timetravel of bench has 100,000 cases.
+func TestTimeTravel(t *testing.T) {
+	for seed := range uint64(1000) {
+		if err := twin.TimeTravel(rand.New(rand.NewPCG(seed, 9))); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+	}
+}
+
+// What is older than the longest window does not matter to a bit, if no feature is of
+// all time.
+func TestOnlyWindowsMatter(t *testing.T) {
+	dropped := 0
+	for seed := range uint64(300) {
+		c := draw(t, seed)
+		oldest := int64(1) << 62
+		features := c.Project.Features[:0]
+		for _, f := range c.Project.Features {
+			if len(f.Windows) > 0 {
+				features = append(features, f)
+			}
+		}
+		c.Project.Features = features
+		for _, m := range c.Moments {
+			for _, f := range features {
+				for _, w := range f.Windows {
+					twice := spec.Window{Months: 2 * w.Months, Micros: 2 * w.Micros}
+					oldest = min(oldest, twice.Start(m.At, c.Project.Location()))
+				}
+			}
+		}
+		var err error
+		if c.Plan, err = build.Compile(c.Project); err != nil {
+			t.Fatal(err)
+		}
+		// A fact goes if no version of it is of the windows.
+		type name struct{ source, account, id string }
+		keep := map[name]bool{}
+		young := func(f facts.Fact) bool {
+			return f.Occurred >= oldest || f.End != datasets.MissingTime && f.End >= oldest
+		}
+		for _, f := range c.Facts {
+			if f.ID != "" && young(f) {
+				keep[name{f.Source, f.Account, f.ID}] = true
+			}
+		}
+		list := slices.DeleteFunc(slices.Clone(c.Facts), func(f facts.Fact) bool {
+			return !young(f) && !keep[name{f.Source, f.Account, f.ID}]
+		})
+		dropped += len(c.Facts) - len(list)
+		if err := twin.Same(rowsOf(t, c, c.Facts, c.Part.Accounts, c.Moments), rowsOf(t, c, list, c.Part.Accounts, c.Moments)); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+	}
+	if dropped < 300 {
+		t.Errorf("only %d facts were older", dropped)
 	}
 }

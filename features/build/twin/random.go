@@ -1,8 +1,9 @@
-package build_test
+package twin
 
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"propensity/datasets"
@@ -11,9 +12,6 @@ import (
 	"propensity/features/facts"
 	"propensity/features/spec"
 )
-
-// Random projects and facts: few accounts, instants that often coincide, corrections,
-// late arrivals, ends, missing values, days on which clocks change.
 
 const dayMicros = 86_400_000_000
 
@@ -27,7 +25,9 @@ func windowOf(text string) spec.Window {
 
 func oneOf[T any](rng *rand.Rand, list ...T) T { return list[rng.IntN(len(list))] }
 
-func randomProject(rng *rand.Rand) *spec.Project {
+// Project draws a project of twelve features over events, clicks, snapshots, intervals and
+// attributes with and without a date.
+func Project(rng *rand.Rand) *spec.Project {
 	numbers, texts, truths, times := datasets.Number, datasets.Category, datasets.Boolean, datasets.Time
 	p := &spec.Project{
 		Account:  "account",
@@ -151,7 +151,9 @@ func instant(rng *rand.Rand) int64 {
 	return t
 }
 
-func randomFact(rng *rand.Rand, p *spec.Project, accounts int) facts.Fact {
+// Fact draws a fact of one of so many accounts: instants often coincide, some fall on
+// days on which clocks change, values are missing, corrections and late arrivals come.
+func Fact(rng *rand.Rand, p *spec.Project, accounts int) facts.Fact {
 	s := &p.Sources[rng.IntN(len(p.Sources))]
 	if rng.IntN(2) == 0 {
 		s = p.Source("events")
@@ -166,6 +168,9 @@ func randomFact(rng *rand.Rand, p *spec.Project, accounts int) facts.Fact {
 	}
 	if s.Arrived != "" || f.ID != "" {
 		f.Arrived += int64(rng.IntN(3)) * int64(rng.IntN(10)) * dayMicros / 4
+		if rng.IntN(20) == 0 {
+			f.Arrived -= dayMicros // its clock was wrong
+		}
 	}
 	if s.Kind == spec.Intervals && rng.IntN(4) > 0 {
 		f.End = f.Occurred + int64(rng.IntN(60))*dayMicros/4
@@ -189,23 +194,19 @@ func randomFact(rng *rand.Rand, p *spec.Project, accounts int) facts.Fact {
 	return f
 }
 
-// randomMoments are sorted; some are instants of facts.
-func randomMoments(rng *rand.Rand, part *facts.Part, n int) []build.Moment {
+// Moments draws moments of all accounts of the part, sorted, at most n each; many are
+// instants of facts.
+func Moments(rng *rand.Rand, part *facts.Part, n int) []build.Moment {
 	var out []build.Moment
 	for account := range part.Accounts {
-		at := map[int64]bool{}
-		for range n {
-			at[instant(rng)] = true
+		at := make([]int64, n)
+		for i := range at {
+			at[i] = instant(rng)
 		}
-		for t := begin - dayMicros; t < begin+60*dayMicros; t += dayMicros / 4 {
-			for d := int64(-1); d <= 1; d++ {
-				if at[t+d] {
-					out = append(out, build.Moment{Account: account, At: t + d})
-					delete(at, t+d)
-				}
-			}
+		slices.Sort(at)
+		for _, t := range slices.Compact(at) {
+			out = append(out, build.Moment{Account: account, At: t})
 		}
-		_ = at // what is between is left out
 	}
 	return out
 }

@@ -1,4 +1,7 @@
-package build_test
+// Package twin makes rows a second time, from the definition of each aggregate and
+// with no thought of speed, of projects and facts that are drawn at random: what tests
+// and proofs hold the engine of package build against. No program needs it.
+package twin
 
 import (
 	"cmp"
@@ -7,18 +10,25 @@ import (
 	"time"
 
 	"propensity/datasets"
+	"propensity/features/build"
 	"propensity/features/expr"
 	"propensity/features/facts"
 	"propensity/features/spec"
 )
 
-// A twin makes one value of a row from the definition, with no thought of speed: it
-// lists the facts that count at the moment, then aggregates those of the window.
-type twin struct {
+// row is one row in the making: it lists the facts that count at the moment, then
+// aggregates those of the window.
+type row struct {
 	project *spec.Project
 	part    *facts.Part
 	account int
 	moment  int64
+}
+
+// Value is the value of an output that is not derived, at a moment of an account of
+// the part.
+func Value(p *spec.Project, part *facts.Part, at build.Moment, o spec.Output) datasets.Value {
+	return row{p, part, at.Account, at.At}.value(o)
 }
 
 // seenFact is a fact as it is seen at a moment.
@@ -31,7 +41,7 @@ type seenFact struct {
 const day = float64(24 * time.Hour / time.Microsecond)
 
 // seen are the facts of a stream that count, in their total order.
-func (w twin) seen(source int, ends bool) []seenFact {
+func (w row) seen(source int, ends bool) []seenFact {
 	var out []seenFact
 	s, f := &w.project.Sources[source], &w.part.Sources[source]
 	for i := f.First[w.account]; i < f.First[w.account+1]; i++ {
@@ -70,7 +80,7 @@ func (w twin) seen(source int, ends bool) []seenFact {
 }
 
 // holds evaluates a condition on one fact.
-func (w twin) holds(where *expr.Expr, source int, x seenFact) bool {
+func (w row) holds(where *expr.Expr, source int, x seenFact) bool {
 	if where == nil {
 		return true
 	}
@@ -120,8 +130,7 @@ func quotient(a, b datasets.Value) datasets.Value {
 	return num(a.Number / b.Number)
 }
 
-// value is that of an output that is not derived.
-func (w twin) value(o spec.Output) datasets.Value {
+func (w row) value(o spec.Output) datasets.Value {
 	f := &w.project.Features[o.Feature]
 	zone := w.project.Location()
 	from, to := int64(math.MinInt64), w.moment
@@ -137,7 +146,7 @@ func (w twin) value(o spec.Output) datasets.Value {
 }
 
 // aggregate is that of the facts with from <= instant < to.
-func (w twin) aggregate(f *spec.Feature, category string, from, to int64) datasets.Value {
+func (w row) aggregate(f *spec.Feature, category string, from, to int64) datasets.Value {
 	source, ends, err := w.project.Stream(f.From)
 	if err != nil {
 		panic(err)
@@ -257,12 +266,12 @@ func (w twin) aggregate(f *spec.Feature, category string, from, to int64) datase
 }
 
 // day is the number of a calendar day, by package time.
-func (w twin) day(us int64) int {
+func (w row) day(us int64) int {
 	year, month, day := time.UnixMicro(us).In(w.project.Location()).Date()
 	return int(time.Date(year, month, day, 0, 0, 0, 0, time.UTC).Unix() / 86400)
 }
 
-func (w twin) streak(agg spec.Agg, days map[int]bool, to int64) int {
+func (w row) streak(agg spec.Agg, days map[int]bool, to int64) int {
 	if agg == spec.ActiveDays {
 		return len(days)
 	}
@@ -287,7 +296,7 @@ func (w twin) streak(agg spec.Agg, days map[int]bool, to int64) int {
 	return most
 }
 
-func (w twin) slope(f *spec.Feature, list []seenFact, from, to int64) float64 {
+func (w row) slope(f *spec.Feature, list []seenFact, from, to int64) float64 {
 	var y []float64 // newest bucket first
 	for k := 0; ; k++ {
 		edge := func(k int) int64 {
