@@ -45,6 +45,7 @@ func proofs() []proof {
 		recoveryProof(),
 		coverageProof(),
 		choiceProof(),
+		timeTravelProof(),
 	}
 }
 
