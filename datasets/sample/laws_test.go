@@ -125,6 +125,7 @@ func TestOutreachHasItsEffect(t *testing.T) {
 	raw := exported()
 	truth := c.OutreachTruth
 	var by [2]promise
+	var count [2]float64
 	var uplift, treated float64
 	for i := range truth.Rows() {
 		id, moment := text(truth, "account_id", i), truth.Column("moment").Times[i]
@@ -147,6 +148,7 @@ func TestOutreachHasItsEffect(t *testing.T) {
 			left = 1
 		}
 		column := [...]string{"churn_if_control", "churn_if_treated"}[k]
+		count[k]++
 		by[k].add(left, truth.Column(column).Numbers[i])
 		uplift += truth.Column("uplift").Numbers[i]
 	}
@@ -158,6 +160,12 @@ func TestOutreachHasItsEffect(t *testing.T) {
 		if math.Abs(x.off()) > 3.5 {
 			t.Errorf("%s: %v left, %.1f promised", arms[k+1], x.came, x.promised)
 		}
+	}
+	// What an analyst would find, who knows nothing but the coin.
+	control, called := by[0].came/count[0], by[1].came/count[1]
+	sd := math.Sqrt(control*(1-control)/count[0] + called*(1-called)/count[1])
+	if found, want := control-called, uplift/(count[0]+count[1]); math.Abs(found-want) > 3.5*sd {
+		t.Errorf("the uplift found is %.4f, the true one %.4f, standard deviation %.4f", found, want, sd)
 	}
 	if mean := c.Laws().Outreach.MeanUplift; mean < 0.02 || mean > 0.06 {
 		t.Errorf("the mean uplift is %.4f", mean)
