@@ -47,6 +47,9 @@ started) are left out, counted and told.`,
 			if o.AsOf, err = parseInstant(asOf); err != nil {
 				return fmt.Errorf("%w: --as-of %w", errUsage, err)
 			}
+			if o.Threads < 0 {
+				return fmt.Errorf("%w: --threads %d: use 1 or more", errUsage, o.Threads)
+			}
 			if len(names) > 0 {
 				o.Models = names
 			}
@@ -75,7 +78,7 @@ func parseInstant(s string) (int64, error) {
 	return 0, fmt.Errorf("%q: write 2006-01-02 or 2006-01-02T15:04:05Z", s)
 }
 
-// project reads what the project file says of features, and its directory.
+// features reads what the project file says of features, and finds its directory.
 func (a *app) features() (p *spec.Project, dir string, err error) {
 	b, err := os.ReadFile(a.config)
 	if err != nil {
