@@ -439,3 +439,28 @@ func TestNoiseTellsNothing(t *testing.T) {
 		t.Error("what is told to be noise tells something")
 	}
 }
+
+// TestOnboardingStalls: some stop after a step or two, and they seldom buy.
+func TestOnboardingStalls(t *testing.T) {
+	c := company()
+	step := map[string]float64{} // the last of each account's first week
+	for i := range c.Events.Rows() {
+		id := text(c.Events, "account_id", i)
+		if text(c.Events, "event", i) == "onboarding_step" && c.Events.Column("occurred_at").Times[i] < exported()[id].created+7*day {
+			step[id] = max(step[id], c.Events.Column("quantity").Numbers[i])
+		}
+	}
+	var bought, n [2]float64
+	for i, y := range c.Conversion.Column("converted").Numbers {
+		k := 0
+		if step[text(c.Conversion, "account_id", i)] == 5 {
+			k = 1
+		}
+		n[k]++
+		bought[k] += y
+	}
+	stalled, done := bought[0]/n[0], bought[1]/n[1]
+	if share := n[0] / (n[0] + n[1]); share < 0.15 || share > 0.5 || done < 2*stalled {
+		t.Errorf("%.2f did not finish the onboarding, of whom %.3f bought, of the others %.3f", share, stalled, done)
+	}
+}

@@ -2,10 +2,13 @@ package sample
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -43,6 +46,11 @@ func TestWrite(t *testing.T) {
 				}
 			}
 		}
+	}
+	var laws Laws
+	truth, err := os.ReadFile(filepath.Join(dir, "truth.json"))
+	if err := errors.Join(err, json.Unmarshal(truth, &laws)); err != nil || !reflect.DeepEqual(laws, c.Laws()) {
+		t.Errorf("%v: truth.json says %+v", err, laws)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "README.txt"))
 	if err != nil {
