@@ -12,6 +12,8 @@ import (
 	"propensity/datasets"
 	"propensity/features/build"
 	"propensity/features/spec"
+	"propensity/models"
+	"propensity/models/registry"
 )
 
 // made makes the tables of those models whose rows come from facts, in one pass, and
@@ -80,6 +82,49 @@ func madeTable(path string) (*datasets.Table, error) {
 		t.Notes = append(t.Notes, fmt.Sprintf("%d rows are left out: their label was not settled on %s", t.Open, datasets.FormatTime(t.AsOf)))
 	}
 	return t.Table, nil
+}
+
+// scoreFacts scores the accounts of the project file as of now, or of --as-of.
+func (a *app) scoreFacts(ctx context.Context, s *models.Scorer, ref registry.Ref, o *scoreOptions, f datasets.Format, display *stages) error {
+	p, dir, err := a.features()
+	if err != nil {
+		return err
+	}
+	learnt, err := learntFeatures(s, ref)
+	if err != nil {
+		return err
+	}
+	if err := learnt.Locate(p); err != nil {
+		return fmt.Errorf("%s: %w", a.config, err)
+	}
+	from := build.Options{Dir: dir, Now: time.Now().UnixMicro(), Progress: display.tick}
+	if o.asOf != "" {
+		from.AsOf = o.AsOf
+	}
+	in, err := build.OpenPresent(ctx, learnt, s.Artifact().Manifest.Name, from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	for _, e := range in.Excluded() {
+		a.say("note: %s", e)
+	}
+	a.say("as of %s", datasets.FormatTime(in.At()))
+	o.in = a.config // for errors to name
+	return a.scoreRows(ctx, s, ref, in, o, f, display)
+}
+
+// learntFeatures are the features that a version learnt with.
+func learntFeatures(s *models.Scorer, ref registry.Ref) (*spec.Project, error) {
+	b := s.Artifact().Features
+	if b == nil {
+		return nil, fmt.Errorf("%s was learnt from a finished table: its rows are not made of facts; score a table (--in), or train it from facts", ref)
+	}
+	p, err := spec.Parse(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %s: %w", ref, models.FeaturesFile, err)
+	}
+	return p, nil
 }
 
 // isDirectory tells the tables that features build made from files.

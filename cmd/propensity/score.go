@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"propensity/datasets"
+	"propensity/models"
 	"propensity/models/registry"
 	"propensity/models/stream"
 )
@@ -22,6 +23,7 @@ type scoreOptions struct {
 	inFormat, outFormat string
 	asOf                string
 	missing             []string
+	facts               bool
 	stream.Options
 }
 
@@ -32,15 +34,22 @@ func (a *app) scoreCommand() *cobra.Command {
 		Short: "Score every row of a table into another file",
 		Long: `Score every row of a table, file to file, in bounded memory and in the order of
 the rows: account, probability, score, percentile, band, reasons and warnings.
-The output appears under its name only when it is whole.`,
+The output appears under its name only when it is whole.
+
+With --facts the rows are made of the facts that the project file names, by the features
+that the version learnt with: of the accounts that the model is about at --as-of (the
+newest arrival).`,
 		Example: `  propensity score churn@champion --in accounts.parquet --out scores.csv
   cat accounts.ndjson | propensity score churn --in - --out - --out-format ndjson
-  propensity score churn@7 --in accounts.csv.gz --out scores.parquet --reasons 3`,
+  propensity score churn@7 --in accounts.csv.gz --out scores.parquet --reasons 3
+  propensity score churn --facts --out scores.csv`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return a.score(c.Context(), args[0], o) },
 	}
 	f := c.Flags()
 	f.StringVar(&o.in, "in", "-", "`file` to score; - is stdin")
+	f.BoolVar(&o.facts, "facts", false, "score the accounts of the project file, from its sources")
+	c.MarkFlagsMutuallyExclusive("facts", "in")
 	f.StringVar(&o.out, "out", "-", "`file` to write; - is stdout")
 	f.StringVar(&o.inFormat, "in-format", "", "`format` of the input, if its name does not tell: csv, parquet, arrow, arrows, ndjson")
 	f.StringVar(&o.outFormat, "out-format", "", "`format` of the output, if its name does not tell (stdout: csv)")
@@ -81,6 +90,9 @@ func (a *app) score(ctx context.Context, name string, o scoreOptions) error {
 	o.Model, o.Version = ref.Name, ref.Version
 	display := a.stages()
 	defer display.wait()
+	if o.facts {
+		return a.scoreFacts(ctx, scorer, ref, &o, outFormat, display)
+	}
 	read := datasets.ReadOptions{Format: inFormat, Kinds: stream.Kinds(scorer, o.Options), Missing: o.missing}
 	var all []string
 	if all, read.Columns, err = a.needed(o.in, read); err != nil {
@@ -95,11 +107,16 @@ func (a *app) score(ctx context.Context, name string, o scoreOptions) error {
 	if all == nil {
 		all = in.Columns()
 	}
-	out, err := a.sink(o.out, outFormat)
+	return a.scoreRows(ctx, scorer, ref, pruned{in, all}, &o, outFormat, display)
+}
+
+// scoreRows scores what a source gives.
+func (a *app) scoreRows(ctx context.Context, scorer *models.Scorer, ref registry.Ref, in stream.Source, o *scoreOptions, f datasets.Format, display *stages) error {
+	out, err := a.sink(o.out, f)
 	if err != nil {
 		return err
 	}
-	sum, err := stream.Run(ctx, scorer, pruned{in, all}, out, o.Options, func(rows int) { display.count("score", rows) })
+	sum, err := stream.Run(ctx, scorer, in, out, o.Options, func(rows int) { display.count("score", rows) })
 	if err != nil {
 		out.Abort()
 		return inFile(o.in, err)

@@ -270,7 +270,7 @@ func (b *builder) model(t *table, part *facts.Part) (rows, labels *datasets.Tabl
 		}
 		answered = append(answered, i)
 	}
-	labels = t.keys(part, at, answered)
+	labels = keys(t.account, part, at, answered)
 	labels.Columns = append(labels.Columns, datasets.Column{Name: t.name, Kind: datasets.Boolean, Numbers: datasets.Take(label, answered)})
 	if t.from > firstMoment {
 		fresh := at[:0]
@@ -296,7 +296,7 @@ func (b *builder) model(t *table, part *facts.Part) (rows, labels *datasets.Tabl
 		}
 	}
 	n.outside = len(at) - len(inside)
-	rows = t.keys(part, at, inside)
+	rows = keys(t.account, part, at, inside)
 	for _, k := range t.places {
 		c := columns[k]
 		if n.outside > 0 {

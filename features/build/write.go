@@ -51,10 +51,12 @@ func newTable(p *spec.Project, m *spec.Model, o *Options, asOf int64) (*table, e
 		return nil, err
 	}
 	of := p.Of(m.Name)
-	t := &table{name: m.Name, account: accountColumn(p), dir: dir, outputs: of.Outputs(), spec: of, from: firstMoment - 1}
-	all := p.Outputs()
-	for _, x := range t.outputs {
-		t.places = append(t.places, slices.IndexFunc(all, func(o spec.Output) bool { return o.Name == x.Name }))
+	t := &table{name: m.Name, account: accountColumn(p), dir: dir, spec: of, from: firstMoment - 1}
+	all, own := p.Outputs(), of.Outputs()
+	t.places = taken(all, m)
+	for _, k := range t.places {
+		name := all[k].Name
+		t.outputs = append(t.outputs, own[slices.IndexFunc(own, func(o spec.Output) bool { return o.Name == name })])
 	}
 	if err := t.begin(o.Rebuild, asOf); err != nil {
 		return nil, err
@@ -63,9 +65,20 @@ func newTable(p *spec.Project, m *spec.Model, o *Options, asOf int64) (*table, e
 	return t, nil
 }
 
-// keys begins a table of some moments: the account and the moment.
-func (t *table) keys(part *facts.Part, at []Moment, rows []int) *datasets.Table {
-	account := datasets.Column{Name: t.account, Kind: datasets.Text, Codes: make([]int32, len(rows))}
+// taken are the outputs that the rows of a model have.
+func taken(outputs []spec.Output, m *spec.Model) (places []int) {
+	for k, o := range outputs {
+		if m.Features == nil || slices.Contains(m.Features, o.Name) || o.Name == m.Value {
+			places = append(places, k)
+		}
+	}
+	return places
+}
+
+// keys begins a table of some moments: the account, in a column of that name, and the
+// moment.
+func keys(name string, part *facts.Part, at []Moment, rows []int) *datasets.Table {
+	account := datasets.Column{Name: name, Kind: datasets.Text, Codes: make([]int32, len(rows))}
 	moment := datasets.Column{Name: momentColumn, Kind: datasets.Time, Times: make([]int64, len(rows))}
 	last := -1
 	for k, i := range rows {

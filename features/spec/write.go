@@ -115,6 +115,20 @@ func (p *Project) Of(model string) *Project {
 	return out
 }
 
+// Locate takes over from another project where the sources are. It is an error if that
+// has not all of them.
+func (p *Project) Locate(in *Project) error {
+	for i := range p.Sources {
+		s := &p.Sources[i]
+		from := in.Source(s.Name)
+		if from == nil {
+			return fmt.Errorf("%w: there is no source %s, whose facts are needed", ErrProject, s.Name)
+		}
+		s.Path, s.From, s.Query, s.Table = from.Path, from.From, from.Query, from.Table
+	}
+	return nil
+}
+
 func (s *Source) yaml() string {
 	var f flow
 	f.text("kind", string(s.Kind))
