@@ -138,7 +138,7 @@ func (t *stream) putError(p *problem) error {
 func (s *Server) answerAll(t *stream, v *version, f frames) error {
 	w := s.works.Get().(*work)
 	defer s.put(w)
-	now := time.Now().UnixMicro()
+	now := s.now()
 	for rows := 0; ; rows++ {
 		text, at, err := f.next()
 		if err == io.EOF {
@@ -152,7 +152,7 @@ func (s *Server) answerAll(t *stream, v *version, f frames) error {
 		}
 		if text == nil {
 			err = refuse(http.StatusRequestEntityTooLarge, "the request is larger than "+bytesText(s.cfg.MaxBody))
-		} else if err = s.scoreRow(w, v, text, now, at.prefix); err == nil {
+		} else if err = s.scoreRow(t.c.Request.Context(), w, v, text, now, at.prefix); err == nil {
 			if err := t.put(w.out.Bytes()); err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,7 @@ type request struct {
 
 	allowMissing bool
 	hasRow       bool
+	store        bool   // what the row lacks is for the store of facts to say
 	present      []bool // per column
 	seen         map[string]bool
 	fields       int
@@ -52,7 +54,11 @@ func (q *request) decode(text []byte, e *features.Encoder, now int64, maxFields 
 	if err := s.end(); err != nil {
 		return err
 	}
-	q.absent(e, prefix)
+	// A row that is whole, or is to be taken as it is, needs no store.
+	q.store = q.account != "" && len(q.faults) == 0 && (!q.hasRow || !q.allowMissing && slices.Contains(q.present, false))
+	if !q.store {
+		q.absent(e, prefix)
+	}
 	if len(q.faults) > 0 {
 		return q.typeFaults(e, prefix)
 	}
@@ -68,7 +74,7 @@ func (q *request) reset(e *features.Encoder, now int64) {
 	clear(q.row)
 	clear(q.present)
 	q.account, q.reasons, q.moment = "", defaultReasons, now
-	q.allowMissing, q.hasRow, q.fields = false, false, 0
+	q.allowMissing, q.hasRow, q.store, q.fields = false, false, false, 0
 	q.unknown, q.faults = q.unknown[:0], nil
 	if q.seen == nil {
 		q.seen = make(map[string]bool)
@@ -266,7 +272,7 @@ func (q *request) cell(s *scanner, c *features.Column, dst *datasets.Value) erro
 func (q *request) absent(e *features.Encoder, prefix string) {
 	if !q.hasRow {
 		if len(q.faults) == 0 { // another fault may well be why
-			q.fault(prefix+"/row", "row is missing: an object with a value for each column")
+			q.fault(prefix+"/row", "row is missing: an object with a value for each column; or name an account whose facts the server keeps")
 		}
 		return
 	}

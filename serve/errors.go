@@ -11,6 +11,9 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"propensity/features"
+	"propensity/features/build"
+	"propensity/features/facts"
+	"propensity/features/online"
 	"propensity/models"
 	"propensity/models/registry"
 )
@@ -53,6 +56,16 @@ func problemOf(err error) *problem {
 		return p
 	case errors.As(err, &large):
 		return refuse(http.StatusRequestEntityTooLarge, "the body is larger than "+bytesText(large.Limit))
+	case errors.Is(err, online.ErrUnknown):
+		return refuse(http.StatusNotFound, err.Error(), fault{err.Error(), "/account"})
+	case errors.Is(err, online.ErrMerged):
+		return refuse(http.StatusGone, err.Error(), fault{err.Error(), "/account"})
+	case errors.Is(err, online.ErrUnavailable):
+		return refuse(http.StatusServiceUnavailable, "the store of facts does not answer: send the request again")
+	case errors.Is(err, online.ErrFact):
+		return refuse(http.StatusUnprocessableEntity, err.Error())
+	case errors.Is(err, facts.ErrFact), errors.Is(err, build.ErrProject):
+		return refuse(http.StatusUnprocessableEntity, "the facts of this account do not fit the model: "+err.Error())
 	case errors.Is(err, registry.ErrReference):
 		return refuse(http.StatusBadRequest, err.Error())
 	case errors.Is(err, registry.ErrNotFound):

@@ -117,7 +117,7 @@ func TestDocsRoutes(t *testing.T) {
 	}
 	defer s.Close()
 	for _, r := range s.engine.Routes() {
-		route := r.Method + " " + strings.NewReplacer(":name", "{name}", `\:`, ":").Replace(r.Path)
+		route := r.Method + " " + strings.NewReplacer(":name", "{name}", ":id", "{id}", `\:`, ":").Replace(r.Path)
 		if !strings.Contains(string(text), route) {
 			t.Errorf("no word of %s", route)
 		}

@@ -1,10 +1,12 @@
 package serve
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -19,10 +21,21 @@ type readiness struct {
 	Causes []string `json:"causes"`
 }
 
-// readyz is 200 if the champion of each model is loaded and replayed. A model
+// pingTimeout is how long the store has to answer.
+const pingTimeout = 2 * time.Second
+
+// readyz is 200 if the store of facts answers, if there is one, and the champion of each model is loaded and replayed. A model
 // without a champion holds up nothing, nor does any other alias.
 func (s *Server) readyz(c *gin.Context) {
 	r := s.state.Load().readiness()
+	if s.accounts != nil {
+		ctx, cancel := context.WithTimeout(c.Request.Context(), pingTimeout)
+		defer cancel()
+		if err := s.accounts.Ping(ctx); err != nil {
+			r.Ready = false
+			r.Causes = append(r.Causes, "the store of facts does not answer")
+		}
+	}
 	status := http.StatusOK
 	if !r.Ready {
 		status = http.StatusServiceUnavailable

@@ -20,6 +20,8 @@ type metrics struct {
 	scores   *prometheus.CounterVec   // model, version, band
 	reloads  *prometheus.CounterVec   // model, result
 	loaded   *prometheus.GaugeVec     // model, alias
+	facts    *prometheus.CounterVec   // result
+	rows     *prometheus.CounterVec   // model, result
 }
 
 func newMetrics() *metrics {
@@ -42,7 +44,13 @@ func newMetrics() *metrics {
 			Name: "propensity_loaded_version", Help: "The version that answers for an alias.",
 		}, []string{"model", "alias"}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.scores, m.reloads, m.loaded,
+	m.facts = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "propensity_facts_total", Help: "Facts posted, by result (accepted, refused, failed).",
+	}, []string{"result"})
+	m.rows = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "propensity_live_rows_total", Help: "Rows asked of the store of facts, by result (made, unknown, merged, failed).",
+	}, []string{"model", "result"})
+	m.registry.MustRegister(m.requests, m.seconds, m.scores, m.reloads, m.loaded, m.facts, m.rows,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -22,6 +22,7 @@ type version struct {
 	number  int
 	hash    string
 	scorer  *models.Scorer
+	live    live
 	leftOut map[string]string             // column: why it is not used
 	scores  map[string]prometheus.Counter // by band
 }
@@ -215,7 +216,7 @@ func (s *Server) load(name string, number int, have ...*model) (v *version, fres
 	}
 	manifest := &scorer.Artifact().Manifest
 	v = &version{
-		name: name, number: number, hash: manifest.Hash, scorer: scorer,
+		name: name, number: number, hash: manifest.Hash, scorer: scorer, live: liveOf(scorer.Artifact()),
 		leftOut: make(map[string]string), scores: make(map[string]prometheus.Counter),
 	}
 	for _, l := range manifest.LeftOut {

@@ -2,13 +2,13 @@ package serve
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -52,7 +52,7 @@ func (s *Server) score(c *gin.Context) {
 		s.fail(c, fmt.Errorf("%w: %w", errBody, err))
 		return
 	}
-	if err := s.scoreRow(w, v, w.body.Bytes(), time.Now().UnixMicro(), ""); err != nil {
+	if err := s.scoreRow(c.Request.Context(), w, v, w.body.Bytes(), s.now(), ""); err != nil {
 		s.fail(c, err)
 		return
 	}
@@ -61,11 +61,18 @@ func (s *Server) score(c *gin.Context) {
 
 // scoreRow answers one request text into w.out: one line of JSON. The request
 // lies at the JSON Pointer prefix of its body.
-func (s *Server) scoreRow(w *work, v *version, text []byte, now int64, prefix string) error {
+func (s *Server) scoreRow(ctx context.Context, w *work, v *version, text []byte, now int64, prefix string) error {
 	q, a := &w.request, &w.answer
 	e := v.scorer.Encoder()
 	if err := q.decode(text, e, now, s.cfg.MaxFields, prefix); err != nil {
 		return err
+	}
+	var posted []models.Warning
+	if q.store {
+		var err error
+		if posted, err = s.fill(ctx, v, q, prefix); err != nil {
+			return err
+		}
 	}
 	a.Account, a.Model, a.Version, a.AsOf = q.account, v.name, v.number, datasets.FormatTime(q.moment)
 	if err := v.scorer.Score(a, q.row, q.moment, q.reasons); err != nil {
@@ -74,6 +81,7 @@ func (s *Server) scoreRow(w *work, v *version, text []byte, now int64, prefix st
 		}
 		return refuse(http.StatusUnprocessableEntity, err.Error(), fault{err.Error(), prefix + "/row"})
 	}
+	a.Warnings = append(a.Warnings, posted...)
 	for _, name := range q.unknown {
 		detail := clip(name) + " is no column of this model and was ignored"
 		if why, ok := v.leftOut[name]; ok {

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -285,7 +286,7 @@ func BenchmarkScoreRow(b *testing.B) {
 	w := new(work)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := f.server.scoreRow(w, v, text, moment, ""); err != nil {
+		if err := f.server.scoreRow(context.Background(), w, v, text, moment, ""); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"propensity/features/online"
 	"propensity/models/registry"
 )
 
@@ -43,6 +44,16 @@ type Config struct {
 	MaxBatchRows int
 	// MaxFields bounds the fields of a row; default 10,000.
 	MaxFields int
+
+	// Store keeps the facts of accounts; default: none, and only rows that are posted are
+	// scored. The server does not close it. Cache is how many bytes of it are kept in
+	// memory, about; default online.DefaultCache.
+	Store online.Store
+	Cache int64
+	// MaxEventsBody and MaxEvents bound a request that adds facts; default 16 MiB and
+	// 10,000.
+	MaxEventsBody int64
+	MaxEvents     int
 
 	// ReadTimeout bounds the reading of a request, WriteTimeout that of an answer
 	// from the end of the request's header; default 30 s each. In a batch they
@@ -71,6 +82,9 @@ func (c *Config) complete() error {
 		setDefault("MaxBody", &c.MaxBody, 1<<20),
 		setDefault("MaxBatchBody", &c.MaxBatchBody, 256<<20),
 		setDefault("MaxBatchRows", &c.MaxBatchRows, 1_000_000),
+		setDefault("Cache", &c.Cache, online.DefaultCache),
+		setDefault("MaxEventsBody", &c.MaxEventsBody, 16<<20),
+		setDefault("MaxEvents", &c.MaxEvents, 10_000),
 		setDefault("MaxFields", &c.MaxFields, 10_000),
 		setDefault("ReadTimeout", &c.ReadTimeout, 30*time.Second),
 		setDefault("WriteTimeout", &c.WriteTimeout, 30*time.Second),
@@ -99,6 +113,9 @@ type Server struct {
 	pinned  *pinned
 	works   sync.Pool // *work
 
+	accounts *online.Accounts // nil: there is no store
+	known    atomic.Pointer[schema]
+
 	stop    context.CancelFunc
 	stopped chan struct{}
 }
@@ -113,6 +130,9 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, metrics: newMetrics(), pinned: newPinned(cfg.Versions),
 		stop: stop, stopped: make(chan struct{}),
+	}
+	if cfg.Store != nil {
+		s.accounts = online.NewAccounts(cfg.Store, cfg.Cache)
 	}
 	s.works.New = func() any { return new(work) }
 	s.state.Store(&state{loading: true})
@@ -129,6 +149,7 @@ func (s *Server) routes() *gin.Engine {
 	e := gin.New()
 	e.HandleMethodNotAllowed = true
 	e.RedirectTrailingSlash = false
+	e.UseRawPath = true          // the id of an account may have a slash
 	_ = e.SetTrustedProxies(nil) // nil cannot fail
 	e.Use(s.observe, s.recovered)
 	e.GET("/livez", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
@@ -138,6 +159,9 @@ func (s *Server) routes() *gin.Engine {
 	e.GET("/v1/models/:name", s.describeModel)
 	e.POST("/v1/models/:name/score", s.score)
 	e.POST(`/v1/models/:name/score\:batch`, s.scoreBatch)
+	e.POST("/v1/events", s.needStore, s.addEvents)
+	e.PUT("/v1/accounts/:id", s.needStore, s.putAccount)
+	e.GET("/v1/accounts/:id", s.needStore, s.getAccount)
 	e.NoRoute(func(c *gin.Context) { s.fail(c, refuse(http.StatusNotFound, "there is nothing at this path")) })
 	e.NoMethod(func(c *gin.Context) {
 		s.fail(c, refuse(http.StatusMethodNotAllowed, c.Request.Method+" is not for this path; use "+c.Writer.Header().Get("Allow")))

@@ -40,6 +40,12 @@ func (a *Accounts) Now() int64 {
 	return a.clock.now()
 }
 
+// Ping asks whether the store answers.
+func (a *Accounts) Ping(ctx context.Context) error {
+	_, err := a.store.Facts(ctx, "\x01ping", nil)
+	return err
+}
+
 // Limits of the names of facts, in bytes; a store keeps longer ones of its own.
 const (
 	MaxAccountName = 400
@@ -95,7 +101,7 @@ func textOf(f *facts.Fact, column string) string {
 	if column == "" {
 		return ""
 	}
-	return f.Values[column].Text
+	return f.Values[column].String()
 }
 
 // Facts gives all facts that a project has to know to make rows of an account: its
@@ -104,6 +110,7 @@ func textOf(f *facts.Fact, column string) string {
 func (a *Accounts) Facts(ctx context.Context, p *spec.Project, account string, since Since) ([]facts.Fact, error) {
 	g := gathering{accounts: a, project: p, since: since, seen: map[string]bool{}}
 	err := g.account(ctx, account)
+	fitted(p, g.list)
 	return g.list, err
 }
 
@@ -183,6 +190,9 @@ func (g *gathering) indexed(ctx context.Context, key string) error {
 			if f.Account, f.ID, err = unindexed(f.ID); err != nil {
 				return err
 			}
+			if g.seen[f.Account] {
+				continue // it is there
+			}
 		}
 		g.list = append(g.list, f)
 	}
@@ -251,6 +261,7 @@ func (a *Accounts) part(ctx context.Context, p *spec.Project, account string, mo
 	if err := g.account(ctx, account); err != nil {
 		return nil, err
 	}
+	fitted(p, g.list)
 	part, err := facts.Assemble(p, []string{account}, g.list)
 	if err != nil {
 		return nil, err
