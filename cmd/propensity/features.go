@@ -14,5 +14,6 @@ func (a *app) featuresCommand() *cobra.Command {
 	}
 	c.AddCommand(a.featuresBuildCommand())
 	c.AddCommand(a.featuresCheckCommand())
+	c.AddCommand(a.featuresShowCommand())
 	return c
 }
