@@ -7,6 +7,7 @@ import "slices"
 type export struct {
 	name string
 	kind Kind
+	sign string // a column that only this export has
 	// The columns of the roles, "" where there is none.
 	account, user, id, time, arrived, start, end, amount, currency, renews string
 	atEnd                                                                  []string
@@ -18,15 +19,39 @@ type export struct {
 // subscriptions the tables hold the latest state alone: what is only known when one
 // ends stands in atEnd, so that no row knows it before.
 var exports = [...]export{
-	{name: "segment", kind: Events, user: "user_id", id: "id", time: "timestamp", arrived: "received_at"},
-	{name: "segment", kind: Users, account: "group_id", user: "user_id", id: "id", time: "timestamp", arrived: "received_at"},
-	{name: "segment", kind: Attributes, account: "group_id", id: "id", time: "timestamp", arrived: "received_at"},
-	{name: "posthog", kind: Events, user: "distinct_id", id: "uuid", time: "timestamp", arrived: "created_at"},
-	{name: "stripe", kind: Intervals, account: "customer", id: "id", start: "start_date", end: "ended_at", renews: "current_period_end",
+	{name: "segment", sign: "received_at", kind: Events, user: "user_id", id: "id", time: "timestamp", arrived: "received_at"},
+	{name: "segment", sign: "received_at", kind: Users, account: "group_id", user: "user_id", id: "id", time: "timestamp", arrived: "received_at"},
+	{name: "segment", sign: "received_at", kind: Attributes, account: "group_id", id: "id", time: "timestamp", arrived: "received_at"},
+	{name: "posthog", sign: "distinct_id", kind: Events, user: "distinct_id", id: "uuid", time: "timestamp", arrived: "created_at"},
+	{name: "stripe", sign: "cancel_at_period_end", kind: Intervals, account: "customer", id: "id", start: "start_date", end: "ended_at", renews: "current_period_end",
 		atEnd: []string{"status", "canceled_at", "cancel_at", "cancel_at_period_end", "cancellation_details", "cancellation_reason", "cancellation_feedback"}},
-	{name: "chargebee", kind: Intervals, account: "customer_id", id: "id", start: "started_at", end: "cancelled_at",
+	{name: "chargebee", sign: "current_term_end", kind: Intervals, account: "customer_id", id: "id", start: "started_at", end: "cancelled_at",
 		amount: "mrr", currency: "currency_code", renews: "current_term_end",
 		atEnd: []string{"status", "cancel_reason", "cancel_reason_code", "cancel_schedule_created_at", "remaining_billing_cycles"}},
+}
+
+// roles are the roles of a source beside their columns in the export.
+func (e *export) roles(s *Source) [10]struct {
+	to     *string
+	column string
+} {
+	return [...]struct {
+		to     *string
+		column string
+	}{
+		{&s.Account, e.account}, {&s.User, e.user}, {&s.ID, e.id}, {&s.Time, e.time}, {&s.Arrived, e.arrived},
+		{&s.Start, e.start}, {&s.End, e.end}, {&s.Amount, e.amount}, {&s.Currency, e.currency}, {&s.Renews, e.renews},
+	}
+}
+
+// fill gives a source the kind and those roles that it lacks.
+func (e *export) fill(s *Source) {
+	s.Kind = e.kind
+	for _, r := range e.roles(s) {
+		if *r.to == "" {
+			*r.to = r.column
+		}
+	}
 }
 
 // exportNames are those of the known tools.
@@ -56,18 +81,7 @@ func (w *writer) applyExport(s *Source, f fields) bool {
 		if kind != "" && kind != e.kind {
 			continue
 		}
-		s.Kind = e.kind
-		for _, r := range [...]struct {
-			to     *string
-			column string
-		}{
-			{&s.Account, e.account}, {&s.User, e.user}, {&s.ID, e.id}, {&s.Time, e.time}, {&s.Arrived, e.arrived},
-			{&s.Start, e.start}, {&s.End, e.end}, {&s.Amount, e.amount}, {&s.Currency, e.currency}, {&s.Renews, e.renews},
-		} {
-			if *r.to == "" {
-				*r.to = r.column
-			}
-		}
+		e.fill(s)
 		if !f.has("at_end") {
 			s.AtEnd = slices.Clone(e.atEnd)
 		}

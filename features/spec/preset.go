@@ -50,14 +50,14 @@ func (w *writer) preset(f fields) {
 		}
 		return
 	}
-	set := &presets[i]
+	set := presets[i]
 	f.what = "preset " + name
 	for _, e := range f.list {
 		if keys := append([]string{"preset", "from", "name"}, set.keys...); !slices.Contains(keys, e.key) {
 			w.fault(e.at, "%s: it takes %s, not %s", f.what, oneOf(keys[1:]), e.key)
 		}
 	}
-	s := w.presetSource(f, set)
+	s := w.presetSource(f, &set)
 	if s == nil {
 		return
 	}

@@ -81,6 +81,7 @@ func TestSchemaAndParseAgree(t *testing.T) {
 	if err != nil || len(good) < 3 {
 		t.Fatalf("%v, %v", good, err)
 	}
+	good = append(good, "../../datasets/sample/propensity.yaml")
 	for _, name := range good {
 		b, err := os.ReadFile(name)
 		if err != nil {
