@@ -143,7 +143,6 @@ type joined struct {
 	other           int // source
 	lookup          *lookup
 	cells           *cells
-	dates           []int64
 	asked           int64
 	t               tally
 }

@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -117,7 +118,8 @@ func (in *input) fault(err error) {
 	if slices.ContainsFunc(in.faults, func(f Finding) bool { return f.Detail == detail }) {
 		return // it was read before
 	}
-	in.faults = append(in.faults, Finding{Check: "source", Severity: Error, Count: 1, Of: int64(len(in.places())), Detail: detail})
+	files := len(in.places())
+	in.faults = append(in.faults, Finding{Check: "source", Severity: Error, Count: 1, Of: int64(files), Share: 1 / float64(files), Detail: detail})
 }
 
 // header is the columns of a file.
@@ -198,7 +200,8 @@ func (c *checker) readFile(ctx context.Context, i, k int, place string, each fun
 		}
 		b, err := c.batch(in, t, name, first)
 		if err != nil {
-			return err
+			in.fault(fmt.Errorf("where: %w", err))
+			return nil
 		}
 		if err := each(b); err != nil {
 			return err

@@ -178,7 +178,7 @@ func (x *examination) money() Finding {
 // overlaps counts intervals that begin while another one of the account is true.
 func (x *examination) overlaps() (t tally) {
 	slices.SortStableFunc(x.intervals, func(a, b span) int { return cmp.Or(cmp.Compare(a.account, b.account), cmp.Compare(a.start, b.start)) })
-	var account int32 = noAccount
+	account := noAccount
 	var began, end int64 // of the one that is true longest
 	for _, s := range x.intervals {
 		until := s.end
