@@ -160,12 +160,15 @@ func (d *drafting) classify() {
 		} else if l.people(owner) && d.byColumn == "" {
 			d.byColumn = l.user().Name
 		}
+		if e := l.exported(); e != nil && e.kind == Users && d.byColumn == "" {
+			d.byColumn = e.user
+		}
 	}
 	for _, l := range orphans {
 		for i := range l.columns {
 			name := l.columns[i].Name
 			for _, f := range d.files {
-				if c := f.named(name); d.byColumn == "" && c != nil && c.unique() && c.holdsIDs() && f.owner(d.account) != nil && c != f.owner(d.account) && isID(c.Name) {
+				if c := f.named(name); d.byColumn == "" && c != nil && c.unique() && c.holdsIDs() && f.owner(d.account) != nil && c != f.owner(d.account) && isID(c.Name) && c.key != "id" && c.key != "uuid" {
 					d.byColumn, d.linked = name, f
 				}
 			}
@@ -187,6 +190,9 @@ func (d *drafting) classify() {
 			people = true
 		}
 		l.distinctRoles()
+		if s := &l.source; s.Account != "" && key(s.Account) != key(d.account) {
+			l.remarks = append(l.remarks, "Its accounts are in "+s.Account+": check that they are the ids that are called "+d.account+" elsewhere")
+		}
 		if l.unused == "" && l.lacks() {
 			l.unused = "its columns do not tell whose it is and when it was"
 		}

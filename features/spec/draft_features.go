@@ -196,6 +196,7 @@ func (d *drafting) intervals(l *looked) {
 	if c := l.score(); c != nil && contains(l.name, "nps", "survey", "csat") {
 		d.add(Feature{Name: s.Name + "_last", From: s.Name + ".end", Agg: Last, Value: c.Name})
 		d.add(Feature{Name: s.Name + "_mean", From: s.Name + ".end", Agg: Mean, Value: c.Name})
+		d.add(Feature{Name: s.Name + "_answers", From: s.Name + ".end", Agg: Count, Windows: days(365)})
 		return
 	}
 	d.add(Feature{Name: s.Name + "_active", From: s.Name, Agg: Active})

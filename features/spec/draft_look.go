@@ -48,19 +48,20 @@ func key(name string) string {
 var (
 	accountNames = [...]string{"accountid", "companyid", "customerid", "organizationid", "organisationid", "orgid", "workspaceid", "tenantid",
 		"teamid", "groupid", "clientid", "account", "company", "customer", "organization", "workspace", "tenant", "client"}
-	userNames    = [...]string{"userid", "memberid", "contactid", "personid", "distinctid", "user", "member", "useremail", "email"}
-	eventNames   = [...]string{"event", "eventname", "eventtype", "action", "activity", "type", "featurename", "feature", "category", "priority", "severity", "channel", "name"}
-	happened     = [...]string{"occurredat", "timestamp", "eventtime", "eventat", "happenedat", "time", "datetime", "usagedate", "eventdate", "date", "day", "at", "createdat", "createdon", "sentat", "submittedat", "answeredat"}
-	signedUp     = [...]string{"createdat", "signupdate", "signedupat", "signupat", "registeredat", "registrationdate", "joinedat", "created", "signup", "customersince", "since", "answeredat"}
-	arrivals     = [...]string{"receivedat", "arrivedat", "loadedat", "ingestedat", "insertedat", "syncedat", "uploadedat", "fivetransynced", "airbyteextractedat"}
-	starts       = [...]string{"startedat", "startdate", "start", "startsat", "starton", "validfrom", "begin", "beginat", "activatedat", "openedat", "opened", "submittedat"}
-	ends         = [...]string{"endedat", "enddate", "end", "endsat", "endon", "validto", "finishedat", "closedat", "closed", "resolvedat", "cancelledat", "canceledat", "terminatedat", "expiredat"}
-	amounts      = [...]string{"mrr", "mrramount", "monthlyrecurringrevenue", "monthlyamount", "monthlyprice", "monthlycharges", "arr", "arramount", "amount", "price", "revenue"}
-	currencies   = [...]string{"currency", "currencycode"}
-	renewals     = [...]string{"renewsat", "renewaldate", "nextrenewal", "nextrenewalat", "renewal", "renews", "nextbillingat", "currentperiodend", "currenttermend"}
-	mergedFrom   = [...]string{"fromaccount", "fromaccountid", "oldaccount", "oldaccountid", "fromcompanyid", "mergedfrom"}
-	mergedInto   = [...]string{"intoaccount", "intoaccountid", "toaccount", "toaccountid", "newaccount", "newaccountid", "mergedinto"}
-	personal     = [...]string{"user", "member", "contact", "people", "seat"}
+	userNames  = [...]string{"userid", "memberid", "contactid", "personid", "distinctid", "user", "member", "useremail", "email"}
+	eventNames = [...]string{"event", "eventname", "eventtype", "action", "activity", "type", "featurename", "feature", "category", "priority", "severity", "channel", "name"}
+	happened   = [...]string{"occurredat", "timestamp", "eventtime", "eventat", "happenedat", "time", "datetime", "usagedate", "eventdate", "date", "day", "at", "createdat", "createdon", "sentat", "submittedat", "answeredat"}
+	signedUp   = [...]string{"createdat", "signupdate", "signedupat", "signupat", "registeredat", "registrationdate", "joinedat", "created", "signup", "customersince", "since", "answeredat"}
+	arrivals   = [...]string{"receivedat", "arrivedat", "loadedat", "ingestedat", "insertedat", "syncedat", "uploadedat", "fivetransynced", "airbyteextractedat"}
+	starts     = [...]string{"startedat", "startdate", "start", "startsat", "starton", "validfrom", "begin", "beginat", "activatedat", "openedat", "opened", "submittedat"}
+	ends       = [...]string{"endedat", "enddate", "end", "endsat", "endon", "validto", "finishedat", "closedat", "closed", "resolvedat", "cancelledat", "canceledat", "terminatedat", "expiredat",
+		"answeredat", "respondedat", "completedat"}
+	amounts    = [...]string{"mrr", "mrramount", "monthlyrecurringrevenue", "monthlyamount", "monthlyprice", "monthlycharges", "arr", "arramount", "amount", "price", "revenue"}
+	currencies = [...]string{"currency", "currencycode"}
+	renewals   = [...]string{"renewsat", "renewaldate", "nextrenewal", "nextrenewalat", "renewal", "renews", "nextbillingat", "currentperiodend", "currenttermend"}
+	mergedFrom = [...]string{"fromaccount", "fromaccountid", "oldaccount", "oldaccountid", "fromcompanyid", "mergedfrom"}
+	mergedInto = [...]string{"intoaccount", "intoaccountid", "toaccount", "toaccountid", "newaccount", "newaccountid", "mergedinto"}
+	personal   = [...]string{"user", "member", "contact", "people", "seat"}
 	// What of a name says that a column may know what came of an account: it is as of
 	// the export, not as of the moment.
 	hindsight = [...]string{"churn", "cancel", "convert", "won", "lost", "outcome", "lifetime", "ltv", "total", "last", "latest", "updated", "modified",
@@ -324,27 +325,35 @@ func (l *looked) identify(owner *column) {
 	}
 }
 
-// knownExport fills in the roles of an export whose columns are all there.
-func (l *looked) knownExport(user string) bool {
+// exported is the known export whose columns are all there, nil if there is none.
+func (l *looked) exported() *export {
 	for _, e := range exports {
-		if l.named(e.sign) == nil || e.kind == Attributes || e.kind == Users && l.named("event") != nil || e.account == "" && user == "" {
+		if l.named(e.sign) == nil || e.kind == Attributes || (e.kind == Events) != (l.named("event") != nil) {
 			continue
 		}
 		whole := true
 		for _, r := range e.roles(&Source{}) {
 			whole = whole && (r.column == "" || l.named(r.column) != nil)
 		}
-		if !whole {
-			continue
+		if whole {
+			return &e
 		}
-		l.source.Export = e.name
-		e.fill(&l.source)
-		l.source.AtEnd = e.atEnd
-		l.why = "its columns are those of " + e.name
-		l.event = l.named("event")
-		return true
 	}
-	return false
+	return nil
+}
+
+// knownExport fills in the roles of a known export; by is as in classify.
+func (l *looked) knownExport(by string) bool {
+	e := l.exported()
+	if e == nil || e.account == "" && by == "" {
+		return false
+	}
+	l.source.Export = e.name
+	e.fill(&l.source)
+	l.source.AtEnd = e.atEnd
+	l.why = "its columns are those of " + e.name
+	l.event = l.named("event")
+	return true
 }
 
 // merges finds two columns of accounts of which one goes on.
@@ -370,10 +379,15 @@ func sourceName(path, prefix string) string {
 	if i := strings.IndexByte(base, '.'); i > 0 {
 		base = base[:i]
 	}
-	if base == "*" {
-		base = filepath.Base(filepath.Dir(path))
+	const signs = "-_*.0123456789 "
+	base = strings.Trim(strings.TrimPrefix(base, prefix), signs)
+	if base == "" { // events/2025-01.parquet
+		base = strings.Trim(filepath.Base(filepath.Dir(path)), signs)
 	}
-	name := ident(strings.ToLower(strings.Trim(strings.TrimPrefix(base, prefix), "-_*0123456789 ")))
+	if base == "" {
+		return ""
+	}
+	name := ident(strings.ToLower(base))
 	if name = strings.Trim(name, "_"); name != "" && name[0] <= '9' {
 		return "s" + name
 	}

@@ -75,6 +75,44 @@ func TestDraftOfFinishedTable(t *testing.T) {
 	}
 }
 
+// Known exports are known by their columns, and what they leak is not shown.
+func TestDraftOfExports(t *testing.T) {
+	got, err := spec.Draft([]spec.Sample{
+		csv(t, "tracks.csv", rows(20, "id,user_id,event,timestamp,received_at,context_ip", "E%d,U%h,%c,%D,%D,x")),
+		csv(t, "groups.csv", rows(20, "id,group_id,user_id,timestamp,received_at", "G%d,C%h,U%d,%D,%D")),
+		csv(t, "subs.csv", rows(20, "id,customer,status,start_date,ended_at,canceled_at,cancel_at_period_end,current_period_end,quantity", "S%d,C%h,canceled,%D,%E,%E,true,%E,%d")),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := parse(t, got)
+	for i, want := range []string{"segment", "segment", "stripe"} {
+		if s := p.Sources[i]; s.Export != want {
+			t.Errorf("%s: %s", s.Name, got)
+		}
+	}
+	if p.Sources[1].Kind != spec.Users || strings.Contains(outputs(p), "cancel") || strings.Contains(outputs(p), "status") {
+		t.Errorf("%s", got)
+	}
+	again(t, p)
+}
+
+// A survey's answer is known when it was given, not when it was asked for; files that
+// are called by a month are those of their folder.
+func TestDraftOfSurveys(t *testing.T) {
+	got, err := spec.Draft([]spec.Sample{
+		csv(t, "nps.csv", rows(40, "account_id,sent_at,answered_at,score", "A%h,%D,%E,%d")),
+		csv(t, "raw/logins/*-*.csv", rows(40, "account_id,at", "A%h,%D")),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := parse(t, got)
+	if s := p.Source("nps"); s.Kind != spec.Intervals || s.End != "answered_at" || p.Features[0].From != "nps.end" || p.Source("logins") == nil {
+		t.Errorf("%s", got)
+	}
+}
+
 // Of the five files of RavenStack each is what its description says.
 func TestDraftOfRavenstack(t *testing.T) {
 	dir := os.Getenv("PROPENSITY_SHARED")
