@@ -225,10 +225,22 @@ func (r *reading) file(ctx context.Context, g *errgroup.Group, s, file int) {
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
-				return w.batch(t, place{s, file, row})
+				at := place{s, file, row}
+				if !pieces.Keeps() && g.TryGo(func() error { return fault(r.apart(t, at)) }) {
+					return nil // the file is one piece: its batches go apart while it is read on
+				}
+				return w.batch(t, at)
 			}))
 		})
 	}
+}
+
+// apart takes a batch of its own memory.
+func (r *reading) apart(t *datasets.Table, at place) error {
+	w := <-r.workers
+	defer func() { r.workers <- w }()
+	w.begin(at.source, false)
+	return w.batch(t, at)
 }
 
 func (r *reading) tell(bytes int64) {
