@@ -101,15 +101,20 @@ func (s *scratch) aggregate(l *lane, w *work, moments []int32) {
 		x := &w.spans[i]
 		edges := s.edges[x.span]
 		if s.plan.spans[x.span].earlier {
-			x.own = ending(x.own[:0], w.when, edges, moments)
+			x.own = s.ending(x.own[:0], w, edges, moments)
 			x.hi = x.own
 		} else { // all windows up to the moment end with the same fact
 			if len(w.before) == 0 {
-				w.before = ending(w.before, w.when, edges, moments)
+				w.before = s.ending(w.before, w, edges, moments)
 			}
 			x.hi = w.before
 		}
 		x.lo = starting(x.lo[:0], w.when, edges, moments)
+		if s.limited {
+			for k := range x.lo {
+				x.lo[k] = min(x.lo[k], x.hi[k])
+			}
+		}
 		for _, c := range x.cells {
 			s.cell(l, w, x, c, edges, moments)
 		}
@@ -126,11 +131,17 @@ func starting(out []int32, when []int64, edges []edge, moments []int32) []int32 
 	return out
 }
 
-// ending finds, for each moment, the first fact after the window.
-func ending(out []int32, when []int64, edges []edge, moments []int32) []int32 {
+// ending finds, for each moment, the first fact after the window, or the first that does
+// not count any more.
+func (s *scratch) ending(out []int32, w *work, edges []edge, moments []int32) []int32 {
 	i := 0
 	for _, m := range moments {
-		i = seek(when, i, edges[m].to)
+		i = seek(w.when, i, edges[m].to)
+		if s.limited {
+			for i > 0 && w.rows[i-1] >= s.limit[m] {
+				i--
+			}
+		}
 		out = append(out, int32(i))
 	}
 	return out

@@ -26,7 +26,10 @@ type scratch struct {
 	edges   [][]edge  // by span, by moment
 	months  []monthly // starts of calendar windows met before
 	signUp  []int64   // by moment; Never where it is not known
-	late    []bool    // by moment: other facts count than those that occurred before it
+	late    []bool    // by moment: other facts count than the first so many
+	limited bool      // not all that occurred before the moments count
+	limit   []int32   // by moment: the first row that does not
+	waiting []int32   // by moment: facts that had occurred but not arrived
 	shown   []int32   // moments looked at together
 	whole   []int32   // 0, 1, 2 ...
 	list    []int32   // facts that count

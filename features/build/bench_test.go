@@ -84,7 +84,8 @@ func busyPart(accounts int) *facts.Part {
 	return p
 }
 
-// BenchmarkRows is the work of bench/ section H, a part of 2,000 accounts at a time.
+// BenchmarkRows is the work of bench/ section H, a part of 2,000 accounts at a time: of
+// facts that arrive at once, a day later, and up to two hours later.
 func BenchmarkRows(b *testing.B) {
 	project, err := spec.Parse([]byte(companyFile))
 	if err != nil {
@@ -106,12 +107,42 @@ func BenchmarkRows(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	rng := rand.New(rand.NewPCG(3, 3))
+	for name, lag := range map[string]func() int64{"prompt": nil, "nightly": func() int64 { return 24 * 3600e6 }, "hours": func() int64 { return rng.Int64N(2 * 3600e6) }} {
+		b.Run(name, func(b *testing.B) {
+			e := &part.Sources[0]
+			if e.Arrived = nil; lag != nil {
+				for _, t := range e.Occurred {
+					e.Arrived = append(e.Arrived, t+lag())
+				}
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := plan.Rows(part, at); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(e.Rows()), "ns/event")
+		})
+	}
+}
+
+// BenchmarkOneRow is a live row: one account at one moment.
+func BenchmarkOneRow(b *testing.B) {
+	project, err := spec.Parse([]byte(companyFile))
+	if err != nil {
+		b.Fatal(err)
+	}
+	plan, err := build.Compile(project)
+	if err != nil {
+		b.Fatal(err)
+	}
+	part := busyPart(1)
+	at := []build.Moment{{At: time.Date(2025, 12, 1, 0, 0, 0, 0, time.UTC).UnixMicro()}}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := plan.Rows(part, at); err != nil {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(part.Sources[0].Rows()), "ns/event")
-	b.ReportMetric(float64(len(at)), "rows")
 }
