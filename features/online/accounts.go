@@ -228,7 +228,7 @@ func (a *Accounts) Part(ctx context.Context, p *spec.Project, account string, mo
 	if part.Merged != nil && part.Merged[0] < moment {
 		return nil, fmt.Errorf("%w: %q, as was known at %s", ErrMerged, clip(account), datasets.FormatTime(part.Merged[0]))
 	}
-	if known(part, moment) {
+	if known(part, 0, moment) {
 		return part, nil
 	}
 	// What was known may be too long ago for any window to show it.
@@ -240,7 +240,7 @@ func (a *Accounts) Part(ctx context.Context, p *spec.Project, account string, mo
 	if err != nil {
 		return nil, err
 	}
-	if !known(ever, moment) {
+	if !known(ever, 0, moment) {
 		return nil, fmt.Errorf("%w %q at %s", ErrUnknown, clip(account), datasets.FormatTime(moment))
 	}
 	return part, nil
@@ -272,12 +272,12 @@ func (a *Accounts) part(ctx context.Context, p *spec.Project, account string, mo
 	return part, nil
 }
 
-// known says whether any fact had occurred and arrived before a moment.
-func known(part *facts.Part, moment int64) bool {
+// known says whether any fact of an account had occurred and arrived before a moment.
+func known(part *facts.Part, account int, moment int64) bool {
 	for s := range part.Sources {
 		f := &part.Sources[s]
-		for i, at := range f.Occurred {
-			if at < moment && (f.Arrived == nil || f.Arrived[i] < moment) {
+		for i := f.First[account]; i < f.First[account+1]; i++ {
+			if f.Occurred[i] < moment && (f.Arrived == nil || f.Arrived[i] < moment) {
 				return true
 			}
 		}

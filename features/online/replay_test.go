@@ -27,7 +27,7 @@ version: 1
 account: account
 timezone: America/New_York
 sources:
-  events: {path: e.csv, time: at, arrived: seen, id: id, user: user, where: 'event != "test"', types: {event: category, seconds: number, ok: boolean}}
+  events: {path: e.csv, time: at, arrived: seen, id: id, account: account, user: user, where: 'event != "test"', types: {event: category, seconds: number, ok: boolean}}
   usage: {path: u.csv, kind: snapshots, time: at, id: id, types: {seats: number, tier: category}}
   subscriptions: {path: s.csv, start: started, end: ended, id: id, amount: mrr, types: {mrr: number, plan: category, reason: category}, at_end: [reason], bridge: 2d}
   users: {path: users.csv, user: user}
@@ -193,8 +193,8 @@ func TestRowsReplayedAreThoseOfTheTable(t *testing.T) {
 					case gone:
 						merged++
 						continue
-					case known(part, moment) == errors.Is(err, ErrUnknown):
-						t.Fatalf("known %v, error %v", known(part, moment), err)
+					case known(part, 0, moment) == errors.Is(err, ErrUnknown):
+						t.Fatalf("known %v, error %v", known(part, 0, moment), err)
 					case errors.Is(err, ErrUnknown):
 						unknown++
 						continue

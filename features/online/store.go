@@ -64,7 +64,14 @@ type versioned interface {
 // ahead and synced before Append returns, and the calls that wait at the same time
 // share one sync. Postgres has them committed, Redis as durably as its appendfsync
 // says: with everysec, its default, a machine that fails loses up to a second.
-func Open(ctx context.Context, url string) (Store, error) {
+//
+// In the address, ${env:NAME} stands for a variable of the environment and ${file:PATH}
+// for what is in a file, so that no secret need be written out.
+func Open(ctx context.Context, address string) (Store, error) {
+	url, err := expand(address)
+	if err != nil {
+		return nil, err
+	}
 	scheme, rest, _ := strings.Cut(url, ":")
 	switch scheme {
 	case "memory":

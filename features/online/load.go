@@ -1,0 +1,94 @@
+package online
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"propensity/datasets"
+	"propensity/features/facts"
+	"propensity/features/spec"
+)
+
+// Loaded is what Load did.
+type Loaded struct {
+	Facts    int64             `json:"facts"` // in the sources: those that were there already too
+	Excluded []facts.Exclusion `json:"excluded"`
+}
+
+// loadBatch is how many facts are added at once.
+const loadBatch = 10_000
+
+// Load adds the facts of a project's sources, as they are read for tables. It may be
+// done again, and changes nothing then; facts of sources without a column of ids get
+// ids from what they are, so that of those an end or another change of a record is a
+// correction of it as long as its date stays. Facts of a user count for the account
+// that the user has in the sources.
+func (a *Accounts) Load(ctx context.Context, p *spec.Project, o facts.ReadOptions) (Loaded, error) {
+	var out Loaded
+	links, rest := *p, *p
+	links.Sources, rest.Sources = nil, nil
+	for i := range p.Sources {
+		s := p.Sources[i]
+		if s.Kind != spec.Merges {
+			rest.Sources = append(rest.Sources, s)
+		}
+		if s.Kind == spec.Users || s.Kind == spec.Merges {
+			links.Sources = append(links.Sources, linkSource(s))
+		}
+	}
+	// Whose a fact is comes before the fact.
+	for _, part := range []*spec.Project{&links, &rest} {
+		if len(part.Sources) == 0 {
+			continue
+		}
+		if err := a.load(ctx, p, part, o, part == &rest, &out); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// linkSource is a source of users or merges read as if it were one of events, with the
+// column of what it links.
+func linkSource(s spec.Source) spec.Source {
+	column := s.User
+	if s.Kind == spec.Merges {
+		column, s.Account = s.FromAccount, s.Into
+	}
+	s.Kind, s.User, s.FromAccount, s.Into = spec.Events, "", "", ""
+	s.Columns = slices.Clone(s.Columns)
+	if i := slices.IndexFunc(s.Columns, func(c spec.Column) bool { return c.Name == column }); i >= 0 {
+		s.Columns[i].Kind = datasets.Text
+	} else {
+		s.Columns = append(s.Columns, spec.Column{Name: column, Kind: datasets.Text})
+		slices.SortFunc(s.Columns, func(a, b spec.Column) int { return cmp.Compare(a.Name, b.Name) })
+	}
+	return s
+}
+
+func (a *Accounts) load(ctx context.Context, p, part *spec.Project, o facts.ReadOptions, users bool, out *Loaded) error {
+	c, err := facts.Read(ctx, part, o)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	out.Excluded = append(out.Excluded, c.Excluded()...)
+	for i := range c.Parts() {
+		list, err := c.List(i)
+		if err != nil {
+			return err
+		}
+		if users { // they have been added
+			list = slices.DeleteFunc(list, func(f facts.Fact) bool { return p.Source(f.Source).Kind == spec.Users })
+		}
+		out.Facts += int64(len(list))
+		for chunk := range slices.Chunk(list, loadBatch) {
+			if err := a.Append(ctx, []*spec.Project{p}, chunk); err != nil {
+				return fmt.Errorf("after %d facts: %w", out.Facts-int64(len(list)), err)
+			}
+		}
+	}
+	return nil
+}
