@@ -11,34 +11,47 @@ import (
 )
 
 func (a *app) serveCommand() *cobra.Command {
-	var addr string
+	var addr, store string
 	var poll time.Duration
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve scores over HTTP from the registry",
 		Long: `Serve scores over HTTP. A moved alias is picked up without a restart; a version
-that fails its own replay rows never takes traffic.
+that fails its own replay rows never takes traffic. With --store an account is scored
+by its id alone, from the facts that were posted or loaded (propensity load).
 
   POST /v1/models/{name}/score        one account
   POST /v1/models/{name}/score:batch  many, as a JSON array or NDJSON
+  POST /v1/events                     facts, with --store
+  PUT, GET /v1/accounts/{id}          attributes; what is known of an account
   GET  /v1/models, /v1/models/{name}, /livez, /readyz, /metrics`,
 		Example: `  propensity serve --addr 127.0.0.1:8080`,
 		Args:    cobra.NoArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return a.serve(c.Context(), addr, poll, nil) },
+		RunE:    func(c *cobra.Command, _ []string) error { return a.serve(c.Context(), addr, store, poll, nil) },
 	}
 	c.Flags().StringVar(&addr, "addr", "127.0.0.1:8080", "`host:port` to listen on")
 	c.Flags().DurationVar(&poll, "poll", time.Second, "how often to look for moved aliases")
+	storeFlag(c, &store)
 	return c
 }
 
 // serve serves until ctx is done; ready, which may be nil, is told the address.
-func (a *app) serve(ctx context.Context, addr string, poll time.Duration, ready func(addr string)) error {
+func (a *app) serve(ctx context.Context, addr, store string, poll time.Duration, ready func(addr string)) error {
 	level := slog.LevelInfo
 	if a.quiet {
 		level = slog.LevelError
 	}
 	logger := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
-	s, err := serve.New(serve.Config{Registry: a.open(), Logger: logger, Poll: poll})
+	cfg := serve.Config{Registry: a.open(), Logger: logger, Poll: poll}
+	if store != "" {
+		facts, err := openStore(ctx, store)
+		if err != nil {
+			return err
+		}
+		defer facts.Close()
+		cfg.Store = facts
+	}
+	s, err := serve.New(cfg)
 	if err != nil {
 		return err
 	}
