@@ -99,6 +99,7 @@ func (w *writer) project(body ast.Node) {
 	}
 	w.settleSources()
 	w.checkReferences()
+	before := len(w.faults)
 	for i, it := range top.items("features") {
 		w.feature(it, i)
 	}
@@ -112,15 +113,15 @@ func (w *writer) project(body ast.Node) {
 		w.population(e)
 	}
 	w.checkNames()
+	sound := len(w.faults) == before
 	for _, e := range top.pairs("models") {
 		w.model(e)
 	}
 	w.p.useColumns()
-	if len(w.faults) == 0 { // on sound ground only: each fault is told once
-		w.faults = w.p.check(w.at)
-	}
-	if len(w.faults) == 0 {
-		w.faults = w.p.checkRows(w.at)
+	typed := w.p.check(w.at)
+	w.faults = append(w.faults, typed...)
+	if sound && len(typed) == 0 { // else columns of the row may seem unknown that are only at fault
+		w.faults = append(w.faults, w.p.checkRows(w.at)...)
 	}
 }
 
