@@ -71,7 +71,7 @@ func findOperation(name string, member bool) int {
 func available() string {
 	var names []string
 	for i := range operations {
-		o := &operations[i]
+		o := operations[i]
 		if o.member || o.spelt == o.name {
 			names = append(names, o.name)
 		}
@@ -132,7 +132,7 @@ func language() (*cel.Env, error) {
 		cel.ParserErrorRecoveryLimit(4),
 	}
 	for i := range operations {
-		o := &operations[i]
+		o := operations[i]
 		var sides []cel.FunctionOpt
 		for k, side := range strings.Fields(o.sides) {
 			takes, gives, _ := strings.Cut(side, ">")

@@ -120,7 +120,7 @@ func (r *reader) settleCall(e ast.Expr, depth int) {
 		r.unavailable(e, name, call.IsMemberFunction())
 		return
 	}
-	o := &operations[i]
+	o := operations[i]
 	if call.IsMemberFunction() {
 		r.settle(call.Target(), depth+1)
 	}
@@ -213,7 +213,7 @@ func (r *reader) typeFaults(errs []*common.Error) {
 		if head, sides, ok := strings.Cut(strings.TrimSuffix(e.Message, "'"), "' applied to '"); ok {
 			name := strings.TrimPrefix(head, "found no matching overload for '")
 			for i := range operations {
-				if o := &operations[i]; o.name == name {
+				if o := operations[i]; o.name == name {
 					detail = o.spelt + " takes " + o.takes + "; here it has " + words.Replace(sides)
 				}
 			}
@@ -260,7 +260,7 @@ func (r *reader) callNode(e ast.Expr) *Node {
 		r.unavailable(e, call.FunctionName(), call.IsMemberFunction())
 		return &Node{Op: OpConst}
 	}
-	o := &operations[i]
+	o := operations[i]
 	if o.op == conversion {
 		return r.conversion(e, o)
 	}
@@ -295,7 +295,7 @@ func (r *reader) callNode(e ast.Expr) *Node {
 }
 
 // conversion reads the constant of a time or of a length of time.
-func (r *reader) conversion(e ast.Expr, o *operation) *Node {
+func (r *reader) conversion(e ast.Expr, o operation) *Node {
 	text, _ := literalText(e.AsCall().Args(), 0)
 	if o.name == "timestamp" {
 		us, err := datasets.ParseTime(text)
