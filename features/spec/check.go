@@ -199,9 +199,9 @@ func (c *checker) condition(stream string, e **expr.Expr, what, path string, lin
 			return
 		}
 	}
-	vars := make([]expr.Var, 0, len(s.Columns))
-	for _, column := range s.Columns {
-		vars = append(vars, expr.Var{Name: column.Name, Type: typeOf(column.Kind)})
+	vars := make([]expr.Var, 0, len((*e).Vars)) // all of them are columns of the source
+	for _, v := range (*e).Vars {
+		vars = append(vars, expr.Var{Name: v, Type: typeOf(c.p.columnKind(name, v))})
 	}
 	c.boolean(e, vars, what, path, line)
 }
@@ -214,6 +214,20 @@ func (c *checker) boolean(e **expr.Expr, vars []expr.Var, what, path string, lin
 	if err == nil {
 		*e = compiled
 	}
+}
+
+// only are the variables of those names, or all where one of them is missing, so that
+// the nearest can be told.
+func only(vars []expr.Var, names []string) []expr.Var {
+	out := make([]expr.Var, 0, len(names))
+	for _, name := range names {
+		i := slices.IndexFunc(vars, func(v expr.Var) bool { return v.Name == name })
+		if i < 0 {
+			return vars
+		}
+		out = append(out, vars[i])
+	}
+	return out
 }
 
 // checkRows compiles what stands on columns of the row. Nothing stands on a column
@@ -249,7 +263,7 @@ func (p *Project) checkRows(at func(path string, line int) place) []Fault {
 			}
 		}
 		if !early {
-			compiled, err := expr.Compile(d.Expr.Source, vars)
+			compiled, err := expr.Compile(d.Expr.Source, only(vars, d.Expr.Vars))
 			for _, detail := range details(err) {
 				c.fault(path, d.Line, "derived %s: %s", d.Name, detail)
 			}
@@ -262,7 +276,7 @@ func (p *Project) checkRows(at func(path string, line int) place) []Fault {
 	for i := range p.Populations {
 		n := &p.Populations[i]
 		if n.Expr != nil {
-			c.boolean(&n.Expr, vars, "population "+n.Name, fmt.Sprintf("populations/%d", i), n.Line)
+			c.boolean(&n.Expr, only(vars, n.Expr.Vars), "population "+n.Name, fmt.Sprintf("populations/%d", i), n.Line)
 		}
 	}
 	return c.faults

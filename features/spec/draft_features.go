@@ -254,12 +254,16 @@ func (d *drafting) users(l *looked) {
 func (d *drafting) models() {
 	var paid *looked
 	signedUp := false
+	left := "" // a record of those who left
 	for _, l := range d.files {
 		if l.unused != "" {
 			continue
 		}
 		if l.source.Kind == Intervals && l.contract() && (paid == nil || paid.source.Amount == "" && l.source.Amount != "") {
 			paid = l
+		}
+		if l.source.Kind == Events && contains(l.name, "churn", "cancel") {
+			left = l.source.Name
 		}
 		signedUp = signedUp || l.source.Kind == Attributes && l.source.dated()
 	}
@@ -277,6 +281,9 @@ func (d *drafting) models() {
 	d.line("models:")
 	d.line("  # Does a paying account leave within 90 days? .lapse is an end after which nothing goes on;")
 	d.line("  # if contracts follow one another with gaps, set bridge: 7d in %s.", remark(s))
+	if left != "" {
+		d.line("  # There is a record of it in %s too: {event: %s, within: 90d}. Ask for the one you trust.", left, left)
+	}
 	d.model("churn", "{every: 1mo, while: "+s+".active}", "{event: "+s+".lapse, within: 90d}", money)
 	if signedUp {
 		where := ""

@@ -18,6 +18,9 @@ var (
 	derivedKeys = [...]string{"name", "expr", "label"}
 )
 
+// mostOutputs is how many columns a row may have.
+const mostOutputs = 10_000
+
 // traits of an aggregate: what it takes and what it gives.
 type traits struct {
 	agg    Agg
@@ -214,6 +217,12 @@ func (w *writer) addFeature(x Feature, at func(key string) place) {
 	}
 	fault := func(key, format string, args ...any) {
 		w.fault(at(key), "%s: %s", what, fmt.Sprintf(format, args...))
+	}
+	w.columns += max(1, len(x.Values)) * (max(1, len(x.Windows)) + len(x.Trend))
+	if w.columns > mostOutputs {
+		fault("name", "with it the row has %d columns, of at most %d", w.columns, mostOutputs)
+		w.columns -= max(1, len(x.Values)) * (max(1, len(x.Windows)) + len(x.Trend))
+		return
 	}
 	w.p.Features = append(w.p.Features, x)
 	if !identifier.MatchString(x.Name) {

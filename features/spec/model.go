@@ -72,7 +72,7 @@ func (w *writer) model(e entry) {
 	}
 	m.Value = f.text("value")
 	w.value(&m, f)
-	m.Features = w.columns(f)
+	m.Features = w.modelColumns(f)
 	w.p.Models = append(w.p.Models, m)
 }
 
@@ -98,9 +98,9 @@ func (w *writer) value(m *Model, f fields) {
 	f.fault("value", "there is no column %q in the row, nor an amount of intervals: %s", m.Value, nearest(m.Value, names))
 }
 
-// columns reads the features that a model takes: columns of the row, or features,
+// modelColumns reads the features that a model takes: columns of the row, or features,
 // each of which stands for all its columns.
-func (w *writer) columns(f fields) []string {
+func (w *writer) modelColumns(f fields) []string {
 	var out []string
 	outputs := w.p.Outputs()
 	var known []string

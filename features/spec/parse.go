@@ -73,8 +73,9 @@ func syntaxFault(err error) Fault {
 // writer makes the project of what it reads.
 type writer struct {
 	reader
-	p      *Project
-	places map[string]place // of what is looked at again, by path: "features/0/where"
+	p       *Project
+	columns int              // of the row so far, derived ones apart
+	places  map[string]place // of what is looked at again, by path: "features/0/where"
 }
 
 func (w *writer) project(body ast.Node) {

@@ -1,6 +1,7 @@
 package spec_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -65,4 +66,34 @@ func parse(t *testing.T, text string) *spec.Project {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// A hostile file is refused before it costs much.
+func TestLimits(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"large":     {"version: 1 #" + strings.Repeat(" ", 256<<10), "line 1: the file has"},
+		"not UTF-8": {"version: 1\naccount: \xff\n", "not UTF-8"},
+		"many columns": {"version: 1\naccount: a\nsources: {e: {time: t}}\nfeatures:\n  - {name: f, from: e, by: b, values: [" + numbers(1, 2000) + "], windows: [" + windows(1, 100) + "]}\n",
+			"line 5: feature f: with it the row has 200000 columns, of at most 10000"},
+		"many faults":  {"version: 1\nfeatures:\n" + strings.Repeat("  - {}\n", 300), "faults more"},
+		"many aliases": {"version: 1\naccount: a\nsources: {e: {time: t, missing: &m [" + numbers(1, 2000) + "]}}\nfeatures:\n" + strings.Repeat("  - {name: f, from: e, values: *m}\n", 300), "aliases make this file too large"},
+	} {
+		_, err := spec.Parse([]byte(c.text))
+		says(t, err, c.want)
+		if lines := strings.Count(err.Error(), "\n"); lines > 110 {
+			t.Errorf("%s: %d lines", name, lines)
+		}
+	}
+}
+
+func numbers(from, to int) string {
+	var out []string
+	for i := from; i <= to; i++ {
+		out = append(out, strconv.Itoa(i))
+	}
+	return strings.Join(out, ", ")
+}
+
+func windows(from, to int) string {
+	return strings.ReplaceAll(numbers(from, to), ",", "d,") + "d"
 }
