@@ -15,7 +15,13 @@ func timeTravelProof() proof {
 			"never change a bit of the rows up to that moment: random projects of every aggregate, windows, timezones, late arrivals and corrections.",
 		n: 100_000,
 		run: func(ctx context.Context, r *run) error {
-			return r.each(ctx, func(_ context.Context, _ int, rng *rand.Rand) error { return twin.TimeTravel(rng) })
+			return r.each(ctx, func(_ context.Context, _ int, rng *rand.Rand) error {
+				c, err := twin.Draw(rng)
+				if err != nil {
+					return err
+				}
+				return c.Travel(rng)
+			})
 		},
 	}
 }

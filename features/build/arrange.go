@@ -113,13 +113,8 @@ func newScratch(p *Plan) *scratch {
 // its facts, and picks that come to the same facts become one.
 func (s *scratch) prepare(part *facts.Part, rows int) error {
 	p := s.plan
-	s.part, s.lanes, s.asked, s.moments = part, s.lanes[:0], make([]*work, len(p.picks)), s.moments[:0]
+	s.part, s.asked, s.moments = part, make([]*work, len(p.picks)), s.moments[:0]
 	s.numbers, s.found = make([][]float64, len(p.cells)), make([][]int, len(p.cells))
-	for i := range s.works {
-		w := s.works[i]
-		w.keep, w.parent, w.category, w.splits, w.spans = [2][]bool{}, nil, "", w.splits[:0], w.spans[:0]
-		w.days, w.runs = false, false
-	}
 	masks := make([][2][]bool, len(p.filters))
 	for i := range p.cells {
 		c := &p.cells[i]
@@ -149,6 +144,15 @@ func (s *scratch) prepare(part *facts.Part, rows int) error {
 		}
 	}
 	return nil
+}
+
+// release lets go of the part and of the results.
+func (s *scratch) release() {
+	s.part, s.lanes, s.asked, s.numbers, s.found = nil, nil, nil, nil, nil
+	for _, w := range s.works {
+		w.keep, w.parent, w.category, w.splits, w.spans = [2][]bool{}, nil, "", nil, w.spans[:0]
+		w.days, w.runs, w.rows, w.when = false, false, nil, nil
+	}
 }
 
 // lane is the stream's, new when it is first met.

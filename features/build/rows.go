@@ -24,7 +24,10 @@ func (p *Plan) Rows(part *facts.Part, at []Moment) ([]datasets.Column, error) {
 	if s == nil {
 		s = newScratch(p)
 	}
-	defer p.spare.Put(s)
+	defer func() {
+		s.release()
+		p.spare.Put(s)
+	}()
 	if err := s.prepare(part, len(at)); err != nil {
 		return nil, err
 	}

@@ -1,8 +1,12 @@
 package build_test
 
 import (
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"propensity/datasets"
@@ -34,7 +38,7 @@ func rowsOf(t *testing.T, c *twin.Company, list []facts.Fact, accounts []string,
 
 // The rows are, bit for bit, those that follow from the definition of each aggregate.
 func TestRowsAreTheirDefinition(t *testing.T) {
-	for seed := range uint64(200) {
+	for seed := range uint64(120) {
 		c := draw(t, seed)
 		columns := rowsOf(t, c, c.Facts, nil, c.Moments)
 		for k, o := range c.Project.Outputs() {
@@ -47,10 +51,56 @@ func TestRowsAreTheirDefinition(t *testing.T) {
 	}
 }
 
+// Moments and labels are those that follow from their definitions.
+func TestMomentsAndLabelsAreTheirDefinitions(t *testing.T) {
+	answers := map[string]int{}
+	for seed := range uint64(200) {
+		c := draw(t, seed)
+		asOf := c.Moments[rand.New(rand.NewPCG(seed, 8)).IntN(len(c.Moments))].At
+		for i := range c.Project.Models {
+			m := &c.Project.Models[i]
+			at, err := c.Plan.Moments(m.Name, c.Part, asOf)
+			if err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			var want []build.Moment
+			for account := range c.Part.Accounts {
+				for _, t := range twin.At(c.Project, m, c.Part, account, asOf) {
+					want = append(want, build.Moment{Account: account, At: t})
+				}
+			}
+			if !slices.Equal(at, want) {
+				t.Fatalf("seed %d: moments %+v are %v, not %v", seed, m.Moments, at, want)
+			}
+			at = append(slices.Clone(at), c.Moments...)
+			slices.SortFunc(at, compareMoments)
+			label, open, err := c.Plan.Labels(m.Name, c.Part, at, asOf)
+			if err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			for k, x := range at {
+				want, wantOpen := twin.Label(c.Project, m, c.Part, x, asOf)
+				if open[k] != wantOpen || label[k] != want && (label[k] == label[k] || want == want) {
+					t.Fatalf("seed %d: label %+v of %v at %s as of %s is %v (open: %t), not %v (open: %t)", seed, m.Label,
+						c.Part.Accounts[x.Account], datasets.FormatTime(x.At), datasets.FormatTime(asOf), label[k], open[k], want, wantOpen)
+				}
+				answers[fmt.Sprint(m.Label.Kind, " ", label[k])]++
+			}
+		}
+	}
+	for _, kind := range []spec.LabelKind{spec.LabelEvent, spec.LabelState, spec.LabelChange} {
+		for _, answer := range []string{"0", "1", "NaN"} {
+			if n := answers[string(kind)+" "+answer]; n < 25 {
+				t.Errorf("only %d labels of %s are %s", n, kind, answer)
+			}
+		}
+	}
+}
+
 // No bit depends on the order of input, on how accounts are spread over parts, on which
 // moments are asked for together or on the facts of other accounts.
 func TestRowsAloneAreThoseAmongOthers(t *testing.T) {
-	for seed := range uint64(100) {
+	for seed := range uint64(60) {
 		c := draw(t, seed)
 		columns := rowsOf(t, c, c.Facts, nil, c.Moments)
 		rng := rand.New(rand.NewPCG(seed, 8))
@@ -67,12 +117,120 @@ func TestRowsAloneAreThoseAmongOthers(t *testing.T) {
 	}
 }
 
+// Several goroutines may ask one plan for rows of one part, and of others.
+func TestRowsAtOnce(t *testing.T) {
+	c := draw(t, 3)
+	want := rowsOf(t, c, c.Facts, nil, c.Moments)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 5 {
+				got, err := c.Plan.Rows(c.Part, c.Moments)
+				if err == nil {
+					err = twin.Same(want, got)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// What no rows can be made of is an error that says where it is.
+func TestUnusableProjects(t *testing.T) {
+	base := func() *spec.Project {
+		return &spec.Project{
+			Sources: []spec.Source{
+				{Name: "events", Kind: spec.Events, Time: "at", Columns: []spec.Column{{Name: "n", Kind: datasets.Number}, {Name: "event", Kind: datasets.Category}}},
+				{Name: "subscriptions", Kind: spec.Intervals, Start: "from", End: "to"},
+			},
+			Features: []spec.Feature{{Name: "f", Line: 7, From: "events", Agg: spec.Count}},
+			Models:   []spec.Model{{Name: "m", Line: 9, Moments: spec.Moments{Every: spec.Window{Months: 1}}, Label: spec.Label{Line: 11, Kind: spec.LabelEvent, From: "events", Horizon: spec.Window{Months: 1}}}},
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(p *spec.Project)
+		want   string
+	}{
+		"timezone":   {func(p *spec.Project) { p.Timezone = "Mars/Base" }, "Mars/Base"},
+		"source":     {func(p *spec.Project) { p.Features[0].From = "clicks" }, `line 7: f: there is no source "clicks"`},
+		"column":     {func(p *spec.Project) { p.Features[0].Agg, p.Features[0].Value = spec.Sum, "x" }, `events has no column "x"`},
+		"value":      {func(p *spec.Project) { p.Features[0].Agg = spec.Sum }, "sum needs a value"},
+		"aggregate":  {func(p *spec.Project) { p.Features[0].Agg = "median" }, `unknown aggregate "median"`},
+		"kind":       {func(p *spec.Project) { p.Features[0].Agg, p.Features[0].Value = spec.Sum, "event" }, "event is a category"},
+		"by":         {func(p *spec.Project) { p.Features[0].By, p.Features[0].Values = "n", []string{"1"} }, "n is a number"},
+		"active":     {func(p *spec.Project) { p.Features[0].Agg = spec.Active }, "events are none"},
+		"slope":      {func(p *spec.Project) { p.Features[0].Agg = spec.Slope }, "needs every"},
+		"every":      {func(p *spec.Project) { p.Models[0].Moments.Every = spec.Window{Micros: 3600e6} }, "line 9: model m: moments: every 1h"},
+		"no moments": {func(p *spec.Project) { p.Models[0].Moments.Every = spec.Window{} }, "none of every"},
+		"while":      {func(p *spec.Project) { p.Models[0].Moments.While = "events" }, "events are no intervals"},
+		"renewals": {func(p *spec.Project) {
+			p.Models[0].Moments = spec.Moments{Before: []spec.Window{{Months: 1}}, Of: "subscriptions"}
+		}, "renews"},
+		"label":      {func(p *spec.Project) { p.Models[0].Label.From = "clicks" }, `line 11: model m: label: there is no source "clicks"`},
+		"label kind": {func(p *spec.Project) { p.Models[0].Label.Kind, p.Models[0].Label.From = "guess", "subscriptions" }, `"guess"`},
+		"lapse":      {func(p *spec.Project) { p.Models[0].Label.From = "events.lapse" }, "no intervals"},
+		"change": {func(p *spec.Project) {
+			p.Models[0].Label = spec.Label{Kind: spec.LabelChange, From: "subscriptions", Value: "mrr", By: 1}
+		}, `no column "mrr"`},
+		"population":  {func(p *spec.Project) { p.Models[0].Population = "some" }, `no population "some"`},
+		"other facts": {func(p *spec.Project) { p.Sources = append(p.Sources, p.Sources[0]) }, "2 sources for a project of 3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := base()
+			c.change(p)
+			part, err := facts.Assemble(base(), nil, []facts.Fact{{Source: "events", Account: "A", Occurred: 5, Arrived: 5, Values: map[string]datasets.Value{"event": {Kind: datasets.Category, Text: "a"}}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			plan, err := build.Compile(p)
+			var rows []datasets.Column
+			if err == nil {
+				rows, err = plan.Rows(part, nil)
+			}
+			if err == nil {
+				_, err = plan.Moments("m", part, 1)
+			}
+			if err == nil {
+				_, _, err = plan.Labels("m", part, nil, 1)
+			}
+			if err == nil {
+				_, err = plan.Keep("m", rows)
+			}
+			if !errors.Is(err, build.ErrProject) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v, which does not say %s", err, c.want)
+			}
+		})
+	}
+	plan, err := build.Compile(base())
+	if err != nil {
+		t.Fatal(err)
+	}
+	part, err := facts.Assemble(base(), []string{"A"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range [][]build.Moment{{{Account: 1}}, {{Account: -1}}, {{At: 2}, {At: 1}}} {
+		if _, err := plan.Rows(part, at); !errors.Is(err, build.ErrProject) {
+			t.Errorf("moments %v: %v", at, err)
+		}
+	}
+	if _, err := plan.Moments("n", part, 1); !errors.Is(err, build.ErrProject) {
+		t.Error(err)
+	}
+}
+
 // A fact dated or arrived at a moment or after it never changes the moment's row. The
 // proof timetravel of bench has 100,000 cases.
 func TestTimeTravel(t *testing.T) {
-	for seed := range uint64(1000) {
-		if err := twin.TimeTravel(rand.New(rand.NewPCG(seed, 9))); err != nil {
-			t.Fatalf("seed %d: %v", seed, err)
+	for seed := range uint64(200) {
+		c, rng := draw(t, seed), rand.New(rand.NewPCG(seed, 9))
+		for range 10 {
+			if err := c.Travel(rng); err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
 		}
 	}
 }
@@ -81,7 +239,7 @@ func TestTimeTravel(t *testing.T) {
 // all time.
 func TestOnlyWindowsMatter(t *testing.T) {
 	dropped := 0
-	for seed := range uint64(300) {
+	for seed := range uint64(150) {
 		c := draw(t, seed)
 		oldest := int64(1) << 62
 		features := c.Project.Features[:0]
@@ -122,7 +280,7 @@ func TestOnlyWindowsMatter(t *testing.T) {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 	}
-	if dropped < 300 {
+	if dropped < 150 {
 		t.Errorf("only %d facts were older", dropped)
 	}
 }

@@ -40,12 +40,15 @@ func Project(rng *rand.Rand) *spec.Project {
 			{Name: "clicks", Kind: spec.Events, Time: "at", Columns: []spec.Column{{Name: "page", Kind: texts}, {Name: "x", Kind: numbers}}},
 			{Name: "usage", Kind: spec.Snapshots, Time: "at", ID: "id", Columns: []spec.Column{{Name: "seats", Kind: numbers}, {Name: "tier", Kind: texts}}},
 			{Name: "subscriptions", Kind: spec.Intervals, Start: "from", End: "to", ID: "id", Columns: []spec.Column{
-				{Name: "plan", Kind: texts}, {Name: "mrr", Kind: numbers}, {Name: "reason", Kind: texts}, {Name: "refund", Kind: numbers}},
-				AtEnd: []string{"reason", "refund"}},
+				{Name: "plan", Kind: texts}, {Name: "mrr", Kind: numbers}, {Name: "renewal", Kind: times}, {Name: "reason", Kind: texts}, {Name: "refund", Kind: numbers}},
+				Renews: "renewal", AtEnd: []string{"reason", "refund"}},
 		},
 	}
 	if rng.IntN(2) == 0 {
 		p.Sources[5].Lag = windowOf(oneOf(rng, "1d", "6h"))
+	}
+	if rng.IntN(2) == 0 {
+		p.Sources[5].Bridge = windowOf(oneOf(rng, "1d", "3d", "12h"))
 	}
 	wheres := map[string][]string{
 		"accounts": {`size > 2.0`}, "form": {`answer == "a"`},
@@ -97,15 +100,7 @@ func Project(rng *rand.Rand) *spec.Project {
 			}
 		}
 		if f.Agg == spec.Share || rng.IntN(2) == 0 {
-			var vars []expr.Var
-			for _, c := range s.Columns {
-				vars = append(vars, expr.Var{Name: c.Name, Type: expr.TypeOf(c.Kind)})
-			}
-			e, err := expr.CompileCondition(oneOf(rng, wheres[s.Name]...), vars)
-			if err != nil {
-				panic(err)
-			}
-			f.Where = e
+			f.Where = condition(s, oneOf(rng, wheres[s.Name]...))
 		}
 		if rng.IntN(4) == 0 && f.Agg != spec.TimeToFirst && categories != nil {
 			f.By, f.Values = oneOf(rng, categories...), []string{"b", "a", "none of them"}
@@ -131,7 +126,67 @@ func Project(rng *rand.Rand) *spec.Project {
 		f.Calendar = (f.Agg == spec.DaysSince || f.Agg == spec.DaysSinceFirst) && rng.IntN(2) == 0
 		p.Features = append(p.Features, f)
 	}
+	for i := range 4 {
+		p.Models = append(p.Models, model(rng, p, i))
+	}
 	return p
+}
+
+func condition(s *spec.Source, text string) *expr.Expr {
+	var vars []expr.Var
+	for _, c := range s.Columns {
+		vars = append(vars, expr.Var{Name: c.Name, Type: expr.TypeOf(c.Kind)})
+	}
+	e, err := expr.CompileCondition(text, vars)
+	if err != nil {
+		panic(err)
+	}
+	return e
+}
+
+// model draws moments and a label, of every kind.
+func model(rng *rand.Rand, p *spec.Project, i int) spec.Model {
+	m := spec.Model{Name: fmt.Sprintf("m%d", i), Line: i + 1}
+	x := &m.Moments
+	switch rng.IntN(4) {
+	case 0:
+		x.Every = windowOf(oneOf(rng, "1d", "7d", "5d", "1mo", "2mo"))
+	case 1:
+		x.After = []spec.Window{windowOf("3d"), windowOf(oneOf(rng, "10d", "1mo", "36h"))}
+	case 2:
+		x.Before, x.Of = []spec.Window{windowOf("7d"), windowOf(oneOf(rng, "1d", "1mo"))}, "subscriptions"
+	default:
+		if x.On = oneOf(rng, "events", "events", "usage", "subscriptions", "subscriptions.end"); x.On == "events" && rng.IntN(2) == 0 {
+			x.OnWhere = condition(p.Source("events"), `event == "a" || ok`)
+		}
+	}
+	if rng.IntN(2) == 0 {
+		x.While = "subscriptions"
+	}
+	if rng.IntN(4) == 0 {
+		x.Since, x.Until = instant(rng), instant(rng)
+	}
+	if rng.IntN(3) == 0 {
+		m.Gap = windowOf(oneOf(rng, "1d", "6h", "1mo"))
+	}
+	l := &m.Label
+	l.Horizon = windowOf(oneOf(rng, "7d", "1mo", "36h", "2d"))
+	switch rng.IntN(3) {
+	case 0:
+		l.Kind, l.From = spec.LabelEvent, oneOf(rng, "events", "subscriptions.start", "subscriptions.end", "subscriptions.lapse", "subscriptions.lapse", "subscriptions.lapse")
+		switch {
+		case rng.IntN(2) == 0:
+		case l.From == "events":
+			l.Where = condition(p.Source("events"), `event == "a"`)
+		default:
+			l.Where = condition(p.Source("subscriptions"), `plan == "a" || reason == "b"`)
+		}
+	case 1:
+		l.Kind, l.From, l.Is = spec.LabelState, "subscriptions", rng.IntN(2) == 0
+	default:
+		l.Kind, l.From, l.Value, l.By = spec.LabelChange, "subscriptions", "mrr", oneOf(rng, 0.1, -0.1, 1, -1, 0.5)
+	}
+	return m
 }
 
 // begin is before a change of the clocks in New York and in Berlin.
