@@ -109,6 +109,11 @@ func (a *app) buildFeatures(ctx context.Context, o build.Options) error {
 	for _, e := range sum.Excluded {
 		a.say("%s", e)
 	}
+	for _, m := range sum.Models {
+		if m.Late > 0 {
+			a.say("%s: %d moments before the last build came to be known too late for it: rows are final, --rebuild makes theirs", m.Name, m.Late)
+		}
+	}
 	if a.json {
 		return a.printJSON(sum)
 	}

@@ -54,7 +54,10 @@ type ModelSummary struct {
 	Rows    int    `json:"rows"`    // in all
 	Columns int    `json:"columns"` // made by features
 	Outside int    `json:"outside"` // moments of this run that are not of the population
-	Labels  Labels `json:"labels"`
+	// Late are moments of before that have come to be known since the last build, of
+	// facts that arrived late: rows are final, so that only a rebuild makes theirs.
+	Late   int    `json:"late"`
+	Labels Labels `json:"labels"`
 }
 
 // Labels counts the labels of a model's moments, whatever its population.
@@ -170,7 +173,9 @@ type batch struct {
 
 // counts are those of a model in a part.
 type counts struct {
-	outside int
+	before  int // moments of earlier builds
+	moments int // of this one,
+	outside int // of which so many are not of the population
 	labels  Labels
 }
 
@@ -273,14 +278,16 @@ func (b *builder) model(t *table, part *facts.Part) (rows, labels *datasets.Tabl
 	labels = keys(t.account, part, at, answered)
 	labels.Columns = append(labels.Columns, datasets.Column{Name: t.name, Kind: datasets.Boolean, Numbers: datasets.Take(label, answered)})
 	if t.from > firstMoment {
-		fresh := at[:0]
+		fresh := make([]Moment, 0, len(at))
 		for _, m := range at {
 			if m.At > t.from {
 				fresh = append(fresh, m)
 			}
 		}
+		n.before = len(at) - len(fresh)
 		at = fresh
 	}
+	n.moments = len(at)
 	columns, err := b.plan.Rows(part, at)
 	if err != nil {
 		return nil, nil, n, err

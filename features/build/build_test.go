@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"propensity/datasets"
+	"propensity/datasets/sample"
 	"propensity/features/build"
 	"propensity/features/spec"
 )
@@ -238,6 +239,69 @@ func TestIncrementIsRebuild(t *testing.T) {
 		if x := filesOf(t, filepath.Join(whole, "churn"))[name]; x != before[name] {
 			t.Errorf("%s differs:\n%s\n%s", name, x, before[name])
 		}
+	}
+}
+
+// The same of a company whose facts arrive late, twice, corrected and of merged
+// accounts, for three models at once; its rows take buckets and a temporary file.
+func TestIncrementOfACompany(t *testing.T) {
+	dir := t.TempDir()
+	if err := sample.Simulate(sample.Options{Accounts: 150, Seed: 5}).Write(dir); err != nil {
+		t.Fatal(err)
+	}
+	company := func() *spec.Project {
+		p, err := spec.Parse(sample.Project())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	out, whole := t.TempDir(), t.TempDir()
+	for _, month := range []string{"2025-02-01", "2025-07-04", "2026-03-01"} {
+		sum := run(t, company(), build.Options{Dir: dir, Out: out, AsOf: dayOf(month), Memory: 10_000})
+		for _, m := range sum.Models {
+			if m.Late > 0 {
+				t.Errorf("%s: %d moments of %s are late", month, m.Late, m.Name)
+			}
+		}
+	}
+	sum := run(t, company(), build.Options{Dir: dir, Out: whole, AsOf: dayOf("2026-03-01"), Threads: 1})
+	for _, m := range sum.Models {
+		a, err := build.Open(out, m.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := build.Open(whole, m.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x, y := sortedLines(a.Table), sortedLines(b.Table); !slices.Equal(x, y) || len(x) == 0 {
+			t.Errorf("%s: %d rows and %d of a rebuild differ", m.Name, len(x), len(y))
+		}
+	}
+}
+
+// Rows are final: where a moment came to be known after they were made, of an event
+// that arrived late, that is said.
+func TestRunLate(t *testing.T) {
+	dir, out := t.TempDir(), t.TempDir()
+	text := "account_id,at,seen\na,2024-01-05,2024-01-05\na,2024-02-05,2024-02-05\na,2024-01-20,2024-03-01\na,2024-03-05,2024-03-05\n"
+	if err := os.WriteFile(filepath.Join(dir, "events.csv"), []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	p, err := spec.Parse([]byte("version: 1\naccount: account_id\nsources:\n  events: {path: events.csv, time: at, arrived: seen}\n" +
+		"features:\n  - {name: n, from: events, agg: count}\n" +
+		"models:\n  again:\n    moments: {on: events}\n    label: {event: events, within: 30d}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := run(t, p, build.Options{Dir: dir, Out: out, AsOf: dayOf("2024-02-10")}).Models[0]
+	then := run(t, p, build.Options{Dir: dir, Out: out, AsOf: dayOf("2024-03-10")}).Models[0]
+	if first.Rows != 2 || first.Late != 0 || then.Rows != 3 || then.Late != 1 {
+		t.Errorf("%+v, then %+v", first, then)
+	}
+	if all := run(t, p, build.Options{Dir: dir, Out: out, AsOf: dayOf("2024-03-10"), Rebuild: true}).Models[0]; all.Rows != 4 || all.Late != 0 {
+		t.Errorf("rebuilt: %+v", all)
 	}
 }
 

@@ -51,8 +51,9 @@ type file struct {
 // AsOf.
 type rowsFile struct {
 	file
-	AsOf int64 `json:"as_of"`
-	Rows int   `json:"rows"`
+	AsOf    int64 `json:"as_of"`
+	Moments int   `json:"moments"`
+	Rows    int   `json:"rows"` // of those moments that are of the population
 }
 
 // begin finds what was built before, and what is to be made now.

@@ -42,6 +42,7 @@ type table struct {
 	rows, labels *datasets.Writer
 	words        *dictionary
 	outside      int
+	before       int // moments of earlier builds, as they are known now
 }
 
 // newTable prepares the tables of a model.
@@ -105,6 +106,8 @@ func (t *table) write(rows, labels *datasets.Table, n *counts) (err error) {
 	l := &t.next.Counts
 	l.Yes, l.No, l.Open, l.Unanswered = l.Yes+n.labels.Yes, l.No+n.labels.No, l.Open+n.labels.Open, l.Unanswered+n.labels.Unanswered
 	t.outside += n.outside
+	t.before += n.before
+	t.rowsFile().Moments += n.moments
 	if t.rows == nil {
 		if t.rows, err = datasets.Create(filepath.Join(t.dir, t.rowsFile().Name), datasets.WriteOptions{}); err != nil {
 			return err
@@ -128,7 +131,7 @@ func (t *table) abort() {
 
 // commit puts the files in place, the manifest last.
 func (t *table) commit(sum *Summary) error {
-	if t.rowsFile().Rows == 0 && len(t.next.Rows) > 1 {
+	if t.rowsFile().Moments == 0 && len(t.next.Rows) > 1 {
 		t.rows.Abort() // nothing new
 		t.next.Rows = t.next.Rows[:len(t.next.Rows)-1]
 	} else if err := t.finish(t.rows, &t.rowsFile().file); err != nil {
@@ -180,7 +183,9 @@ func (t *table) summary() ModelSummary {
 	if t.old != nil {
 		for _, f := range t.old.Rows {
 			out.Added -= f.Rows
+			out.Late -= f.Moments
 		}
+		out.Late = max(0, out.Late+t.before)
 	}
 	return out
 }
