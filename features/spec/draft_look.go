@@ -18,7 +18,6 @@ type looked struct {
 	event   *column // whose values say what happened
 	why     string  // the kind is guessed
 	unused  string  // why nothing can be made of it
-	leaks   []string
 	atEnd   []string
 	remarks []string // what to check
 }
