@@ -46,6 +46,7 @@ func proofs() []proof {
 		coverageProof(),
 		choiceProof(),
 		timeTravelProof(),
+		replayProof(),
 	}
 }
 

@@ -26,6 +26,19 @@ const loadBatch = 10_000
 // correction of it as long as its date stays. Facts of a user count for the account
 // that the user has in the sources.
 func (a *Accounts) Load(ctx context.Context, p *spec.Project, o facts.ReadOptions) (Loaded, error) {
+	return Each(ctx, p, o, func(list []facts.Fact) error {
+		for chunk := range slices.Chunk(list, loadBatch) {
+			if err := a.Append(ctx, []*spec.Project{p}, chunk); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Each gives the facts of a project's sources, some accounts at a time. Whose a fact
+// is comes before the fact.
+func Each(ctx context.Context, p *spec.Project, o facts.ReadOptions, give func(list []facts.Fact) error) (Loaded, error) {
 	var out Loaded
 	links, rest := *p, *p
 	links.Sources, rest.Sources = nil, nil
@@ -38,16 +51,15 @@ func (a *Accounts) Load(ctx context.Context, p *spec.Project, o facts.ReadOption
 			links.Sources = append(links.Sources, linkSource(s))
 		}
 	}
-	// Whose a fact is comes before the fact.
-	for _, part := range []*spec.Project{&links, &rest} {
-		if len(part.Sources) == 0 {
-			continue
-		}
-		if err := a.load(ctx, p, part, o, part == &rest, &out); err != nil {
+	if len(links.Sources) > 0 {
+		if err := out.each(ctx, &links, o, give); err != nil {
 			return out, err
 		}
 	}
-	return out, nil
+	err := out.each(ctx, &rest, o, func(list []facts.Fact) error {
+		return give(slices.DeleteFunc(list, func(f facts.Fact) bool { return p.Source(f.Source).Kind == spec.Users })) // they came before
+	})
+	return out, err
 }
 
 // linkSource is a source of users or merges read as if it were one of events, with the
@@ -68,27 +80,22 @@ func linkSource(s spec.Source) spec.Source {
 	return s
 }
 
-func (a *Accounts) load(ctx context.Context, p, part *spec.Project, o facts.ReadOptions, users bool, out *Loaded) error {
-	c, err := facts.Read(ctx, part, o)
+func (l *Loaded) each(ctx context.Context, p *spec.Project, o facts.ReadOptions, give func(list []facts.Fact) error) error {
+	c, err := facts.Read(ctx, p, o)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	out.Excluded = append(out.Excluded, c.Excluded()...)
+	l.Excluded = append(l.Excluded, c.Excluded()...)
 	for i := range c.Parts() {
 		list, err := c.List(i)
 		if err != nil {
 			return err
 		}
-		if users { // they have been added
-			list = slices.DeleteFunc(list, func(f facts.Fact) bool { return p.Source(f.Source).Kind == spec.Users })
+		if err := give(list); err != nil {
+			return fmt.Errorf("after %d facts: %w", l.Facts, err)
 		}
-		out.Facts += int64(len(list))
-		for chunk := range slices.Chunk(list, loadBatch) {
-			if err := a.Append(ctx, []*spec.Project{p}, chunk); err != nil {
-				return fmt.Errorf("after %d facts: %w", out.Facts-int64(len(list)), err)
-			}
-		}
+		l.Facts += int64(len(list))
 	}
 	return nil
 }
