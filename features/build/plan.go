@@ -12,7 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"propensity/datasets"
 	"propensity/features/expr"
 	"propensity/features/spec"
 )
@@ -306,12 +305,4 @@ func (p *Plan) masked(x *pick) bool {
 
 func (f *filter) atEnd(s *spec.Source) bool {
 	return slices.ContainsFunc(f.where.Vars, func(name string) bool { return atEnd(s, columnOf(s, name)) })
-}
-
-// kindOf is the kind of an output.
-func (p *Plan) kindOf(i int) datasets.Kind {
-	if k := p.outputs[i].Kind; k != 0 {
-		return k
-	}
-	return datasets.Number
 }
