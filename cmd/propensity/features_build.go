@@ -100,7 +100,7 @@ func (a *app) buildFeatures(ctx context.Context, o build.Options) error {
 	o.Progress, wait = a.progress()
 	sum, err := build.Run(ctx, p, o)
 	wait()
-	if errors.Is(err, build.ErrChanged) {
+	if errors.Is(err, build.ErrChanged) || errors.Is(err, build.ErrEarlier) {
 		return fmt.Errorf("%w: %w", errNo, err)
 	}
 	if err != nil {

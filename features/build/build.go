@@ -22,7 +22,7 @@ type Options struct {
 	Out string // directory of the tables, one directory a model
 	// AsOf is when the tables are made, microseconds since 1970 UTC: what arrived later
 	// is left out, and labels that are not settled by then are open. 0: the newest
-	// arrival that is not after Now.
+	// arrival that is not after Now, or that of the tables that are there, if it is later.
 	AsOf, Now int64
 	Models    []string // nil: all
 	Rebuild   bool     // makes all rows again, also of moments that have been built
@@ -107,6 +107,12 @@ func Run(ctx context.Context, p *spec.Project, o Options) (*Summary, error) {
 	}
 	if sum.AsOf == 0 {
 		sum.AsOf = c.Newest()
+		for _, m := range models {
+			// Nothing has come since: the tables are as of then all the same.
+			if old, err := readManifest(filepath.Join(o.Out, m.Name)); err == nil && old != nil && !o.Rebuild && old.AsOf <= o.Now {
+				sum.AsOf = max(sum.AsOf, old.AsOf)
+			}
+		}
 	}
 	plan, err := Compile(p)
 	if err != nil {
@@ -322,6 +328,9 @@ func (b *builder) abort() {
 
 // ErrChanged says that a table was built by other features than the project has now.
 var ErrChanged = errors.New("the features have changed")
+
+// ErrEarlier says that a table was built as of later than is asked for now.
+var ErrEarlier = errors.New("built as of later")
 
 // directory is that of a model's tables, made if it is not there.
 func directory(out, model string) (string, error) {

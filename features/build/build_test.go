@@ -305,6 +305,18 @@ func TestRunLate(t *testing.T) {
 	}
 }
 
+// Without a time to build as of, tables are as of the newest arrival, and never as of
+// earlier than they were.
+func TestRunAsOfNewest(t *testing.T) {
+	out := t.TempDir()
+	first := run(t, historyProject(t), build.Options{Out: out})
+	later := first.AsOf + 26_000_000
+	run(t, historyProject(t), build.Options{Out: out, AsOf: later})
+	if again := run(t, historyProject(t), build.Options{Out: out}); again.AsOf != later {
+		t.Errorf("as of %d, then of %d, then of %d", first.AsOf, later, again.AsOf)
+	}
+}
+
 // Rows are not made by other features than those before, nor of a time before.
 func TestRunChanged(t *testing.T) {
 	out := t.TempDir()
@@ -313,14 +325,15 @@ func TestRunChanged(t *testing.T) {
 	for _, x := range []struct {
 		p    *spec.Project
 		asOf string
+		err  error
 		says string
 	}{
-		{historyProject(t, "[7d, 28d, 90d]", "[7d, 28d, 91d]"), "2025-02-01", "--rebuild"},
-		{historyProject(t, "within: 90d", "within: 91d"), "2025-02-01", "--rebuild"},
-		{historyProject(t), "2024-12-31", "rows are final"},
+		{historyProject(t, "[7d, 28d, 90d]", "[7d, 28d, 91d]"), "2025-02-01", build.ErrChanged, "--rebuild"},
+		{historyProject(t, "within: 90d", "within: 91d"), "2025-02-01", build.ErrChanged, "--rebuild"},
+		{historyProject(t), "2024-12-31", build.ErrEarlier, "rows are final"},
 	} {
 		_, err := build.Run(context.Background(), x.p, build.Options{Dir: historyDir, Out: out, AsOf: dayOf(x.asOf), Now: historyNow})
-		if !errors.Is(err, build.ErrChanged) || !strings.Contains(err.Error(), x.says) {
+		if !errors.Is(err, x.err) || !strings.Contains(err.Error(), x.says) {
 			t.Errorf("%v", err)
 		}
 		if !maps.Equal(filesOf(t, filepath.Join(out, "churn")), before) {

@@ -79,7 +79,7 @@ func (t *table) begin(rebuild bool, asOf int64) error {
 			return fmt.Errorf("%w: the rows of model %s in %s were made by others than the project file has now: build them again with --rebuild, or into another directory", ErrChanged, t.name, t.dir)
 		case asOf < old.AsOf:
 			return fmt.Errorf("%w: model %s was built as of %s, after %s: rows are final; build as of then or later, with --rebuild, or into another directory",
-				ErrChanged, t.name, datasets.FormatTime(old.AsOf), datasets.FormatTime(asOf))
+				ErrEarlier, t.name, datasets.FormatTime(old.AsOf), datasets.FormatTime(asOf))
 		}
 		t.old, t.from = old, old.AsOf
 		t.next.Rows = append(t.next.Rows, old.Rows...)
