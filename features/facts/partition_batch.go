@@ -22,7 +22,7 @@ type worker struct {
 	mask    []bool
 	bucket  []uint32
 	local   []uint32
-	times   [3][]int64
+	seen    []int64
 }
 
 // codes are the accounts of the values of a text column.
@@ -63,6 +63,7 @@ func (w *worker) learn(c *codes, column *datasets.Column, find func(ids []string
 // batch takes the records of a batch that starts at a place.
 func (w *worker) batch(t *datasets.Table, at place) error {
 	l := w.layouts[w.source]
+	l.read(t)
 	n := t.Rows()
 	w.why = slices.Grow(w.why[:0], n)[:n]
 	clear(w.why)
@@ -150,20 +151,6 @@ func (w *worker) owners(l *layout, t *datasets.Table, r *record) {
 	}
 }
 
-// instants gives the times of a column, in memory of its own if they are numbers.
-func (w *worker) instants(t *datasets.Table, name string, k int) []int64 {
-	c := t.Column(name)
-	if c.Kind == datasets.Time {
-		return c.Times
-	}
-	out := slices.Grow(w.times[k][:0], len(c.Numbers))[:len(c.Numbers)]
-	for i, x := range c.Numbers {
-		out[i] = microsOf(x)
-	}
-	w.times[k] = out
-	return out
-}
-
 // dates finds when each record occurred, arrived and ended, and which cannot be.
 func (w *worker) dates(l *layout, t *datasets.Table, r *record) {
 	s := l.source
@@ -179,7 +166,7 @@ func (w *worker) dates(l *layout, t *datasets.Table, r *record) {
 	if name == "" {
 		r.occurred = slices.Repeat([]int64{Always}, n)
 	} else {
-		r.occurred = w.instants(t, name, 0)
+		r.occurred = t.Column(name).Times
 		for i, x := range r.occurred {
 			switch {
 			case w.why[i] != kept:
@@ -194,9 +181,9 @@ func (w *worker) dates(l *layout, t *datasets.Table, r *record) {
 	}
 	switch {
 	case s.Arrived != "":
-		said := w.instants(t, s.Arrived, 1)
-		r.arrived = slices.Grow(w.times[1][:0], n)[:n]
-		w.times[1] = r.arrived
+		said := t.Column(s.Arrived).Times
+		w.seen = slices.Grow(w.seen[:0], n)[:n]
+		r.arrived = w.seen
 		for i, x := range said {
 			if x == datasets.MissingTime {
 				x = w.lagged(r.occurred[i], s)
@@ -204,8 +191,8 @@ func (w *worker) dates(l *layout, t *datasets.Table, r *record) {
 			r.arrived[i] = x
 		}
 	case s.Lag.Micros != 0 && name != "":
-		r.arrived = slices.Grow(w.times[1][:0], n)[:n]
-		w.times[1] = r.arrived
+		w.seen = slices.Grow(w.seen[:0], n)[:n]
+		r.arrived = w.seen
 		for i, x := range r.occurred {
 			r.arrived[i] = w.lagged(x, s)
 		}
@@ -216,7 +203,7 @@ func (w *worker) dates(l *layout, t *datasets.Table, r *record) {
 		}
 	}
 	if s.Kind == spec.Intervals {
-		r.end = w.instants(t, s.End, 2)
+		r.end = t.Column(s.End).Times
 		for i, x := range r.end {
 			if x != datasets.MissingTime && x < r.occurred[i] && w.why[i] == kept {
 				w.why[i] = endFirst

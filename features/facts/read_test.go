@@ -418,6 +418,30 @@ func TestMicrosOf(t *testing.T) {
 	}
 }
 
+// Instants that are numbers are times wherever they stand: in roles, in columns that
+// features use, in where.
+func TestTimesAsNumbers(t *testing.T) {
+	where, err := expr.CompileCondition(`renews > timestamp("2024-01-15T00:00:00Z")`, []expr.Var{{Name: "renews", Type: expr.Time}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &spec.Project{Sources: []spec.Source{{Name: "subscriptions", Kind: spec.Intervals, Path: "s.ndjson", Account: "customer", Start: "start", End: "end", Renews: "renews",
+		Where: where, Columns: []spec.Column{{Name: "renews"}}}}}
+	dir := write(t, map[string]string{"s.ndjson": fmt.Sprintf(`{"customer": "a", "start": %d, "end": null, "renews": %d}`+"\n"+`{"customer": "b", "start": %d, "end": %d, "renews": %d}`+"\n",
+		at(1)/1e6, at(31)/1e6, at(1)/1e6, at(2)/1e6, at(2)/1e6)})
+	defer os.RemoveAll(dir)
+	c, err := Read(context.Background(), p, ReadOptions{Dir: dir, Now: at(300)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, lines := all(t, c)
+	want := fmt.Sprint(0, at(1), at(1), Never, datasets.MissingTime) + "|2024-01-31T00:00:00Z"
+	if kept, filtered := c.Records(0); kept != 1 || filtered != 1 || p.Sources[0].Columns[0].Kind != datasets.Time || lines["a"][0] != want {
+		t.Errorf("kept %d, filtered %d: %q", kept, filtered, lines)
+	}
+}
+
 // Packed numbers come back as they were, each in as few bytes as they take.
 func TestPacked(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {

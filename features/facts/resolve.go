@@ -75,7 +75,10 @@ func resolve(ctx context.Context, s *spec.Source, dir string) (*layout, error) {
 		return nil, err
 	}
 	for i := range s.Columns {
-		s.Columns[i].Kind = l.kinds[s.Columns[i].Name]
+		c := &s.Columns[i]
+		if c.Kind = l.kinds[c.Name]; l.dates(c.Name) {
+			c.Kind = datasets.Time
+		}
 	}
 	return l, nil
 }
@@ -138,14 +141,28 @@ func (l *layout) roles() {
 	}
 }
 
-// times are the columns that date a record.
+// times are the columns with a role that hold instants.
 func (l *layout) times() []string {
 	s := l.source
-	return []string{s.Time, s.Arrived, s.Start, s.End}
+	return []string{s.Time, s.Arrived, s.Start, s.End, s.Renews}
 }
 
-// dates are the columns that hold instants.
 func (l *layout) dates(name string) bool { return slices.Contains(l.times(), name) }
+
+// read makes times of the numbers in columns that hold instants.
+func (l *layout) read(t *datasets.Table) {
+	for k := range t.Columns {
+		c := &t.Columns[k]
+		if c.Kind != datasets.Number || !l.dates(c.Name) {
+			continue
+		}
+		times := make([]int64, len(c.Numbers))
+		for i, x := range c.Numbers {
+			times[i] = microsOf(x)
+		}
+		*c = datasets.Column{Name: c.Name, Kind: datasets.Time, Times: times}
+	}
+}
 
 // open opens a file of the source, or its database, to read the wanted columns.
 func (l *layout) open(ctx context.Context, file int, o datasets.ReadOptions) (*datasets.Pieces, error) {
@@ -180,7 +197,7 @@ func (l *layout) look(ctx context.Context) error {
 		case !known || kind == datasets.Category || kind == datasets.Text:
 			l.kinds[name] = datasets.Time
 		case kind == datasets.Boolean:
-			return l.fault("column %q is to date its records, and holds true and false: name another column", name)
+			return l.fault("column %q is to hold times, and holds true and false: name another column", name)
 		}
 	}
 	return nil
