@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -83,7 +84,16 @@ func (p *Project) useColumns() {
 		}
 	}
 	for i := range p.Sources {
-		slices.SortFunc(p.Sources[i].Columns, func(a, b Column) int { return strings.Compare(a.Name, b.Name) })
+		s := &p.Sources[i]
+		// Columns settle ties of the total order, which must not hang on what is not known
+		// yet: those of AtEnd come last.
+		late := func(c Column) int {
+			if slices.Contains(s.AtEnd, c.Name) {
+				return 1
+			}
+			return 0
+		}
+		slices.SortFunc(s.Columns, func(a, b Column) int { return cmp.Or(late(a)-late(b), strings.Compare(a.Name, b.Name)) })
 	}
 }
 

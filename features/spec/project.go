@@ -83,8 +83,8 @@ type Source struct {
 	// Where keeps the records for which it is true; nil: all.
 	Where *expr.Expr
 	// Columns are those that the project uses (roles apart), with their kinds, by
-	// name: declared by types:, or else found in the data by facts.Resolve. Kind 0
-	// is one not yet known.
+	// name, those of AtEnd after the others: declared by types:, or else found in the
+	// data by facts.Resolve. Kind 0 is one not yet known.
 	Columns []Column
 	// Checks are contracts; nothing is built from them.
 	Checks Checks
