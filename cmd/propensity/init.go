@@ -86,11 +86,15 @@ func (a *app) draft(ctx context.Context, files []string, out string, force bool)
 		if s.Path, err = beside(out, path); err != nil {
 			return err
 		}
-		for _, note := range s.Table.Notes {
-			a.say("note: %s: %s", path, note)
-		}
-		if s.Table.Rows() == 0 {
-			a.say("note: %s has no rows", path)
+		switch {
+		case s.Fault != nil:
+			a.say("note: left out, since it cannot be read: %v", s.Fault)
+		case s.Table.Rows() == 0:
+			a.say("note: left out, since it has no rows: %s", path)
+		default:
+			for _, note := range s.Table.Notes {
+				a.say("note: %s: %s", path, note)
+			}
 		}
 		samples = append(samples, s)
 	}
@@ -145,7 +149,8 @@ func beside(out, path string) (string, error) {
 	return filepath.ToSlash(to), nil
 }
 
-// sampleFile reads a file of at most so many bytes, or the first rows of another.
+// sampleFile reads a file of at most so many bytes, or the first rows of another. One
+// that holds no table is a sample with a fault.
 func sampleFile(path string, small int64) (spec.Sample, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -154,14 +159,21 @@ func sampleFile(path string, small int64) (spec.Sample, error) {
 	if info.IsDir() {
 		return spec.Sample{}, fmt.Errorf("%w: %s is a folder: name the files in it (%s/*)", errUsage, path, path)
 	}
-	if info.Size() <= small {
-		t, err := datasets.Read(path, datasets.ReadOptions{})
-		return spec.Sample{Table: t, Whole: true}, err
+	var s spec.Sample
+	if s.Whole = info.Size() <= small; s.Whole {
+		s.Table, s.Fault = datasets.Read(path, datasets.ReadOptions{})
+	} else {
+		s.Table, s.Fault = typedRows(path)
 	}
-	// Text files have no kinds: the first rows tell them, then are read again by them.
+	return s, nil
+}
+
+// typedRows are the first rows of a file. A text file has no kinds: those rows tell
+// them, then are read again by them.
+func typedRows(path string) (*datasets.Table, error) {
 	head, err := firstRows(path, nil)
 	if err != nil {
-		return spec.Sample{}, err
+		return nil, err
 	}
 	kinds := map[string]datasets.Kind{}
 	for i := range head.Columns {
@@ -174,10 +186,10 @@ func sampleFile(path string, small int64) (spec.Sample, error) {
 			kinds[c.Name] = k
 		}
 	}
-	if len(kinds) > 0 {
-		head, err = firstRows(path, kinds)
+	if len(kinds) == 0 {
+		return head, nil
 	}
-	return spec.Sample{Table: head}, err
+	return firstRows(path, kinds)
 }
 
 // firstRows is the first batch of a file.
@@ -202,7 +214,12 @@ func oneSource(samples []spec.Sample) []spec.Sample {
 	}
 	groups := map[string][]int{}
 	var order []string
+	var out []spec.Sample
 	for i, s := range samples {
+		if s.Fault != nil {
+			out = append(out, s)
+			continue
+		}
 		dir, name := filepath.Split(s.Path)
 		k := dir + digits.ReplaceAllString(name, "*") + "\x00" + columns(s)
 		if groups[k] == nil {
@@ -210,7 +227,6 @@ func oneSource(samples []spec.Sample) []spec.Sample {
 		}
 		groups[k] = append(groups[k], i)
 	}
-	var out []spec.Sample
 	for _, k := range order {
 		best := samples[groups[k][0]]
 		for _, i := range groups[k][1:] {

@@ -83,9 +83,16 @@ func TestInitOfBadFiles(t *testing.T) {
 	must(t, exitUsage, "init", ".")
 	must(t, exitFailed, "init", "empty.csv")
 	mentions(t, must(t, exitFailed, "init", "head.csv").err, "no rows")
+	write(t, "notes.txt", "a,b\n1,2,3\n")
+	mentions(t, must(t, exitFailed, "init", "notes.txt").err, "notes.txt:2")
 	if _, err := os.Stat("propensity.yaml"); err == nil {
 		t.Error("a file was written")
 	}
+	// What cannot be read is left out, told and noted in the file.
+	companyFiles(t)
+	s := must(t, exitDone, "init", "notes.txt", "raw/accounts.csv", "head.csv", "-o", "-")
+	mentions(t, s.err, "left out, since it cannot be read: notes.txt:2", "no rows: head.csv")
+	mentions(t, s.out, "# notes.txt is left out: it cannot be read", "# head.csv is left out")
 }
 
 // A large file is looked at in its first rows.

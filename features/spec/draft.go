@@ -14,15 +14,17 @@ type Sample struct {
 	Path  string          // as the project file is to name it
 	Table *datasets.Table // the first rows, or all
 	Whole bool            // it is all of the file
+	Fault error           // why it could not be read: Table is nil then
 }
 
 // drafting is a project file in the making.
 type drafting struct {
 	account  string
 	files    []*looked
-	linked   *looked // the file through which users are joined to accounts, if it has another kind itself
-	byColumn string  // of the users
-	project  Project // what was written of it so far, for the names of columns
+	linked   *looked  // the file through which users are joined to accounts, if it has another kind itself
+	byColumn string   // of the users
+	project  Project  // what was written of it so far, for the names of columns
+	out      []string // files that nothing can be made of, and why
 	text     strings.Builder
 }
 
@@ -31,11 +33,20 @@ type drafting struct {
 // what was guessed, and why. Parse reads it without faults. An error says that there
 // is nothing to be guessed from.
 func Draft(samples []Sample) (string, error) {
+	d := &drafting{}
+	var unread []error
+	for _, s := range samples {
+		if s.Fault != nil {
+			unread = append(unread, s.Fault)
+			d.out = append(d.out, fmt.Sprintf("%s is left out: it cannot be read: %v", s.Path, s.Fault))
+		} else if s.Table.Rows() == 0 {
+			d.out = append(d.out, s.Path+" is left out: it has no rows")
+		}
+	}
 	samples = slices.DeleteFunc(slices.Clone(samples), func(s Sample) bool { return s.Table == nil || s.Table.Rows() == 0 })
 	if len(samples) == 0 {
-		return "", errors.New("there are no rows in these files: name files of a company's accounts, events or subscriptions")
+		return "", errors.Join(append(unread, errors.New("there are no rows in these files: name files of a company's accounts, events or subscriptions"))...)
 	}
-	d := &drafting{}
 	for _, s := range samples {
 		d.files = append(d.files, look(s))
 	}
@@ -46,6 +57,9 @@ func Draft(samples []Sample) (string, error) {
 	d.line("# look at what is said behind each # before anything is built on it.")
 	if slices.ContainsFunc(samples, func(s Sample) bool { return !s.Whole }) {
 		d.line("# Of large files only the first rows were looked at.")
+	}
+	for _, out := range d.out {
+		d.line("# %s.", remark(out))
 	}
 	d.line("version: 1")
 	if d.finished() {
