@@ -56,7 +56,7 @@ func Draft(samples []Sample) (string, error) {
 	d.line("# What propensity init made of %d %s. It is a guess, to be read and corrected:", len(samples), plural(len(samples), "file", "files"))
 	d.line("# look at what is said behind each # before anything is built on it.")
 	if slices.ContainsFunc(samples, func(s Sample) bool { return !s.Whole }) {
-		d.line("# Of large files only the first rows were looked at.")
+		d.line("# Of large files only the first rows were looked at, of several of one kind one.")
 	}
 	for _, out := range d.out {
 		d.line("# %s.", remark(out))
