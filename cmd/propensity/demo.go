@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,12 +19,14 @@ import (
 
 	"propensity/datasets"
 	"propensity/datasets/sample"
+	"propensity/features/build"
+	"propensity/features/facts"
 	"propensity/models/registry"
 )
 
-// demoProject is the project file that the demo writes, trains from and leaves
-// as a pattern for one's own.
-const demoProject = `# The models of a simulated company; train them again with: propensity train
+// demoTables is a project file over the finished tables, for those who have such.
+const demoTables = `# The models of a simulated company, from finished tables; propensity.yaml makes them from
+# raw files. Train them with: propensity train --config tables.yaml
 version: 1
 account: account_id
 models:
@@ -50,9 +54,9 @@ func (a *app) demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "See it work: simulate a company, train three models, serve them",
-		Long: `Simulates a software company with a known truth, writes its files, trains trial
-conversion, churn and upsell, publishes them, scores accounts over HTTP and goes on
-serving. Nothing of the company is real. Run it again and the models are trained
+		Long: `Simulates a software company with a known truth, writes its raw files, makes feature
+tables of them, trains trial conversion, churn and upsell, publishes them, loads the
+facts into a store, scores accounts over HTTP by their ids and goes on serving. Nothing of the company is real. Run it again and the models are trained
 anew against their champions.
 
 With --raw it writes what such a company would export, its truth and a project file,
@@ -100,7 +104,7 @@ func (a *app) demo(ctx context.Context, o sample.Options, out, addr string, noSe
 	if err := company.Write(out); err != nil {
 		return err
 	}
-	for name, b := range map[string][]byte{"propensity.yaml": []byte(demoProject), "telco.csv": sample.Telco()} {
+	for name, b := range map[string][]byte{"tables.yaml": []byte(demoTables), "telco.csv": sample.Telco()} {
 		if err := os.WriteFile(filepath.Join(out, name), b, 0o644); err != nil {
 			return err
 		}
@@ -108,17 +112,24 @@ func (a *app) demo(ctx context.Context, o sample.Options, out, addr string, noSe
 	a.config, a.registry = filepath.Join(out, "propensity.yaml"), filepath.Join(out, "registry")
 	a.print("A simulated software company, %d accounts; its files are in %s. No account in it is real.", company.Accounts.Rows(), out)
 	sources, err := a.fromProject(nil)
+	if err == nil {
+		err = a.made(ctx, sources, build.Options{Out: filepath.Join(out, "features"), AsOf: sample.AsOf})
+	}
 	if err != nil {
 		return err
 	}
 	if err := a.trainAll(ctx, sources); err != nil && !errors.Is(err, errNo) {
 		return err
 	}
+	store := "sqlite:" + filepath.Join(out, "facts.db")
+	if err := a.load(ctx, store, facts.ReadOptions{AsOf: sample.AsOf}); err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var failed error
 	ready := func(addr string) {
-		if failed = a.tryOut(ctx, "http://"+addr, company.Churn, noServe); failed != nil || noServe {
+		if failed = a.tryOut(ctx, "http://"+addr, company, noServe); failed != nil || noServe {
 			stop()
 			return
 		}
@@ -128,7 +139,7 @@ func (a *app) demo(ctx context.Context, o sample.Options, out, addr string, noSe
 		addr = "127.0.0.1:0"
 	}
 	a.quiet = true // the server's log would drown what the demo says
-	err = a.serve(ctx, addr, "", time.Second, ready)
+	err = a.serve(ctx, addr, store, time.Second, ready)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w: something else listens there; choose another with --addr 127.0.0.1:8081", err)
 	}
@@ -139,7 +150,7 @@ func (a *app) demo(ctx context.Context, o sample.Options, out, addr string, noSe
 }
 
 // tryOut scores a few accounts over HTTP and says how to go on.
-func (a *app) tryOut(ctx context.Context, url string, t *datasets.Table, over bool) error {
+func (a *app) tryOut(ctx context.Context, url string, company *sample.Company, over bool) error {
 	if err := awaitReady(ctx, url+"/readyz"); err != nil {
 		return err
 	}
@@ -148,11 +159,10 @@ func (a *app) tryOut(ctx context.Context, url string, t *datasets.Table, over bo
 		return err
 	}
 	endpoint := url + "/v1/models/" + name + "/score"
-	a.print("\nA few accounts, as a CRM would ask:")
+	a.print("\nA few accounts, as a CRM would ask, by their ids alone; the server has their facts:")
 	var body []byte
-	for _, i := range []int{t.Rows() - 1, t.Rows() / 2, fading(t)} {
-		var err error
-		if body, err = request(t, i); err != nil {
+	for _, account := range worthALook(company) {
+		if body, err = json.MarshalIndent(map[string]any{"account": account, "as_of": datasets.FormatTime(sample.AsOf), "reasons": 3}, "", "  "); err != nil {
 			return err
 		}
 		answer, err := post(ctx, endpoint, body)
@@ -168,18 +178,20 @@ func (a *app) tryOut(ctx context.Context, url string, t *datasets.Table, over bo
 	a.print("\nTry it yourself (propensity is this program: go build -o propensity ./cmd/propensity):")
 	if over { // the server of this run is gone when the reader gets here
 		url = "http://127.0.0.1:8080"
-		a.print("  propensity serve --registry %s", a.registry)
+		a.print("  propensity serve --registry %s --store sqlite:%s", a.registry, filepath.Join(dir, "facts.db"))
 	}
 	a.print(`  curl -s %[1]s/v1/models
   curl -s -H 'Content-Type: application/json' -d @%[2]s %[1]s/v1/models/%[6]s/score
-  propensity score %[6]s --registry %[3]s --in %[4]s --out scores.csv
+  propensity score %[6]s --registry %[3]s --config %[4]s --facts --out scores.csv
+  propensity features show --config %[4]s --account %[7]s --at 2026-04-01 --model churn
   propensity models list --registry %[3]s
 
-With your own data, a table with a row per account and a column of what happened:
+With your own files, raw or finished:
+  propensity init your-events.parquet your-accounts.csv your-subscriptions.csv
   propensity train churn --data your.csv --id account_id --label churned=true
-A real one to start with (IBM's telco table of fictional customers): %[5]s
+A real table to start with (IBM's telco table of fictional customers): %[5]s
   propensity train telco --data %[5]s --id customerID --label Churn=Yes`,
-		url, filepath.Join(dir, "request.json"), a.registry, filepath.Join(dir, "churn.csv"), filepath.Join(dir, "telco.csv"), name)
+		url, filepath.Join(dir, "request.json"), a.registry, a.config, filepath.Join(dir, "telco.csv"), name, worthALook(company)[0])
 	return nil
 }
 
@@ -214,38 +226,23 @@ func awaitReady(ctx context.Context, url string) error {
 	}
 }
 
-// fading is the row whose logins fell most: one that people would want to look at.
-func fading(t *datasets.Table) int {
-	worst, trend := 0, t.Column("logins_28d_trend").Numbers
-	for i, x := range trend {
-		if x < trend[worst] {
-			worst = i
+// worthALook are three customers: the one whose logins had fallen most, the newest,
+// and one in the middle.
+func worthALook(c *sample.Company) []string {
+	is := map[string]bool{}
+	var customers []string
+	for i := range c.Subscriptions.Rows() {
+		if id := c.Subscriptions.Column("account_id").At(i).Text; c.Subscriptions.Column("ended_at").At(i).Missing() {
+			is[id], customers = true, append(customers, id)
 		}
 	}
-	return worst
-}
-
-// request is the JSON body that scores row i of the churn table.
-func request(t *datasets.Table, i int) ([]byte, error) {
-	var r struct {
-		Account string                    `json:"account"`
-		Row     map[string]datasets.Value `json:"row"`
-		AsOf    string                    `json:"as_of"`
-		Reasons int                       `json:"reasons"`
-	}
-	r.Row, r.Reasons = map[string]datasets.Value{}, 3
-	for k := range t.Columns {
-		switch c := &t.Columns[k]; c.Name {
-		case "account_id":
-			r.Account = c.At(i).String()
-		case "moment":
-			r.AsOf = c.At(i).String()
-		case "churned":
-		default:
-			r.Row[c.Name] = c.At(i)
+	worst, trend := "", math.Inf(1)
+	for i, x := range c.Churn.Column("logins_28d_trend").Numbers {
+		if id := c.Churn.Column("account_id").At(i).Text; x < trend && is[id] {
+			worst, trend = id, x
 		}
 	}
-	return json.MarshalIndent(r, "", "  ")
+	return []string{customers[len(customers)-1], customers[len(customers)/2], cmp.Or(worst, customers[0])}
 }
 
 // post sends a request and gives the indented answer.

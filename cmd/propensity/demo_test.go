@@ -16,11 +16,11 @@ import (
 )
 
 // demoFiles are what the demo leaves besides the registry.
-var demoFiles = []string{"README.txt", "churn.csv", "conversion.csv", "propensity.yaml", "raw/README.txt", "raw/accounts.csv", "raw/events",
+var demoFiles = []string{"README.txt", "churn.csv", "conversion.csv", "facts.db", "propensity.yaml", "raw/README.txt", "raw/accounts.csv", "raw/events",
 	"raw/merges.csv", "raw/nps.csv", "raw/outages.csv", "raw/outreach.csv", "raw/signups.csv", "raw/subscriptions.csv", "raw/tickets.csv",
-	"raw/users.csv", "request.json", "telco.csv", "truth.csv", "truth.json", "truth_outreach.csv", "upsell.csv"}
+	"raw/users.csv", "request.json", "tables.yaml", "telco.csv", "truth.csv", "truth.json", "truth_outreach.csv", "upsell.csv"}
 
-// left are the files of a demo, without those of the registry; those of events, one
+// left are the files of a demo, without those of the registry and feature tables; those of events, one
 // a month, as one.
 func left(t *testing.T, dir string) []string {
 	t.Helper()
@@ -30,7 +30,7 @@ func left(t *testing.T, dir string) []string {
 		if strings.HasPrefix(f, "raw/events/") {
 			f = "raw/events"
 		}
-		if !strings.HasPrefix(f, "registry/") {
+		if !strings.HasPrefix(f, "registry/") && !strings.HasPrefix(f, "features/") {
 			out = append(out, f)
 		}
 	}
@@ -46,14 +46,14 @@ func TestDemo(t *testing.T) {
 	if err := a.demo(context.Background(), sample.Options{Accounts: 1500, Seed: 1}, "demo", "127.0.0.1:0", true); err != nil {
 		t.Fatalf("%v\n%s%s", err, out.String(), stderr.String())
 	}
-	mentions(t, out.String(), "1500 accounts", "conversion: is converted = true?", "churn@1", "upsell@1", `"probability": 0.`, `"reasons": [`, "Try it yourself")
+	mentions(t, out.String(), "1500 accounts", "conversion: is conversion = true?", "churn@1", "upsell@1", `"probability": 0.`, `"reasons": [`, "Try it yourself")
 	if got := left(t, "demo"); !slices.Equal(got, demoFiles) {
 		t.Errorf("left %q", got)
 	}
 	scored := false
 	for _, line := range strings.Split(out.String(), "\n") {
 		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "propensity score churn") || strings.HasPrefix(line, "propensity models list ") {
+		if strings.HasPrefix(line, "propensity score churn") || strings.HasPrefix(line, "propensity features show ") || strings.HasPrefix(line, "propensity models list ") {
 			scored = true
 			must(t, exitDone, strings.Fields(line)[1:]...)
 		}
@@ -61,7 +61,7 @@ func TestDemo(t *testing.T) {
 	if _, err := os.Stat("scores.csv"); err != nil || !scored {
 		t.Errorf("the score command that the demo tells: %v", err)
 	}
-	s := do(t, "train", "--config", "demo/propensity.yaml", "--registry", "demo/registry", "churn", "--json")
+	s := do(t, "train", "--config", "demo/propensity.yaml", "--registry", "demo/registry", "--features", "demo/features", "churn", "--json")
 	if r := decode[trained](t, s.out); !r.Identical || r.Version != 1 {
 		t.Errorf("the same data and spec: %+v", r)
 	}

@@ -276,6 +276,11 @@ func (w *sqliteWriter) run(ctx context.Context, statement int, values ...driver.
 }
 
 func (w *sqliteWriter) close() {
+	for _, stmt := range w.statements { // or else the file stays open, and its log beside it
+		if stmt != nil {
+			_ = stmt.Close()
+		}
+	}
 	if w.conn != nil {
 		_ = w.conn.Close() // what is committed is committed
 	}
