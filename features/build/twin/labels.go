@@ -190,7 +190,7 @@ func At(p *spec.Project, m *spec.Model, part *facts.Part, account int, asOf int6
 	slices.Sort(out)
 	return slices.DeleteFunc(slices.Compact(out), func(at int64) bool {
 		switch {
-		case at > asOf, x.Since != 0 && at < x.Since, x.Until != 0 && at >= x.Until:
+		case at > asOf, part.Merged != nil && at > part.Merged[account], x.Since != 0 && at < x.Since, x.Until != 0 && at >= x.Until:
 			return true
 		case x.While != "":
 			return !slices.ContainsFunc(known(p, part, p.SourceIndex(x.While), account, at), func(v version) bool { return at < v.end })

@@ -42,6 +42,7 @@ func Project(rng *rand.Rand) *spec.Project {
 			{Name: "subscriptions", Kind: spec.Intervals, Start: "from", End: "to", ID: "id", Columns: []spec.Column{
 				{Name: "plan", Kind: texts}, {Name: "mrr", Kind: numbers}, {Name: "renewal", Kind: times}, {Name: "reason", Kind: texts}, {Name: "refund", Kind: numbers}},
 				Renews: "renewal", AtEnd: []string{"reason", "refund"}},
+			{Name: "merges", Kind: spec.Merges, Time: "at", FromAccount: "from", Into: "into"},
 		},
 	}
 	if rng.IntN(2) == 0 {
@@ -60,7 +61,7 @@ func Project(rng *rand.Rand) *spec.Project {
 	counted := []spec.Agg{spec.Count, spec.Sum, spec.Mean, spec.Min, spec.Max, spec.Distinct, spec.ActiveDays, spec.Share, spec.Ratio}
 	other := []spec.Agg{spec.First, spec.Last, spec.DaysSince, spec.DaysSinceFirst, spec.Streak, spec.LongestStreak, spec.Slope, spec.TimeToFirst}
 	for i := range 12 {
-		s := &p.Sources[rng.IntN(len(p.Sources))]
+		s := &p.Sources[rng.IntN(6)] // not of merges
 		f := spec.Feature{Name: fmt.Sprintf("f%d", i), Line: i + 1, From: s.Name, Agg: oneOf(rng, append(counted, other...)...)}
 		if s.Kind == spec.Intervals {
 			if rng.IntN(3) == 0 {
@@ -207,13 +208,21 @@ func instant(rng *rand.Rand) int64 {
 }
 
 // Fact draws a fact of one of so many accounts: instants often coincide, some fall on
-// days on which clocks change, values are missing, corrections and late arrivals come.
+// days on which clocks change, values are missing, there are corrections, late arrivals
+// and merges.
 func Fact(rng *rand.Rand, p *spec.Project, accounts int) facts.Fact {
-	s := &p.Sources[rng.IntN(len(p.Sources))]
-	if rng.IntN(2) == 0 {
+	s := &p.Sources[rng.IntN(6)]
+	switch {
+	case accounts > 1 && rng.IntN(60) == 0:
+		into := rng.IntN(accounts)
+		from := datasets.Value{Kind: datasets.Text, Text: accountName((into + 1 + rng.IntN(accounts-1)) % accounts)}
+		at := instant(rng)
+		return facts.Fact{Source: "merges", Account: accountName(into), Occurred: at, Arrived: at + int64(rng.IntN(2))*dayMicros, End: datasets.MissingTime,
+			Values: map[string]datasets.Value{"from": from}}
+	case rng.IntN(2) == 0:
 		s = p.Source("events")
 	}
-	f := facts.Fact{Source: s.Name, Account: fmt.Sprintf("A%d", rng.IntN(accounts)), Occurred: instant(rng), End: datasets.MissingTime, Values: map[string]datasets.Value{}}
+	f := facts.Fact{Source: s.Name, Account: accountName(rng.IntN(accounts)), Occurred: instant(rng), End: datasets.MissingTime, Values: map[string]datasets.Value{}}
 	if s.ID != "" && rng.IntN(3) > 0 {
 		f.ID = fmt.Sprint(rng.IntN(12))
 	}
@@ -248,6 +257,8 @@ func Fact(rng *rand.Rand, p *spec.Project, accounts int) facts.Fact {
 	}
 	return f
 }
+
+func accountName(i int) string { return fmt.Sprintf("A%d", i) }
 
 // Moments draws moments of all accounts of the part, sorted, at most n each; many are
 // instants of facts.
