@@ -10,9 +10,11 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // time zones, for machines and containers that have none
 
 	"github.com/spf13/cobra"
 
+	"propensity/features/spec"
 	"propensity/models/registry"
 	"propensity/train"
 )
@@ -64,7 +66,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case ctx.Err() != nil:
 		a.say("interrupted: nothing was left half-written")
 		return exitFailed
-	case errors.Is(err, errUsage), errors.Is(err, train.ErrSpec), errors.Is(err, registry.ErrReference):
+	case errors.Is(err, errUsage), errors.Is(err, train.ErrSpec), errors.Is(err, spec.ErrProject), errors.Is(err, registry.ErrReference):
 		fmt.Fprintf(stderr, "Error: %v\n", message(err))
 		return exitUsage
 	default:

@@ -114,7 +114,7 @@ func Run(ctx context.Context, p *spec.Project, o Options) (*Summary, error) {
 			}
 		}
 	}
-	plan, err := Compile(p)
+	plan, err := compileTyped(p)
 	if err != nil {
 		return nil, err
 	}
@@ -139,6 +139,15 @@ func Run(ctx context.Context, p *spec.Project, o Options) (*Summary, error) {
 		sum.Models = append(sum.Models, t.summary())
 	}
 	return sum, nil
+}
+
+// compileTyped makes the plan of a project whose sources have been looked at: by now the
+// kinds of all columns are known, and expressions are held to them.
+func compileTyped(p *spec.Project) (*Plan, error) {
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
+	return Compile(p)
 }
 
 // chosen are the models to build.

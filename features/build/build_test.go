@@ -305,6 +305,25 @@ func TestRunLate(t *testing.T) {
 	}
 }
 
+// What the data shows of types is held against the file, with the line.
+func TestRunTypes(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "events.csv"), []byte("account_id,at,what\na,2024-01-05,login\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	p, err := spec.Parse([]byte("version: 1\naccount: account_id\nsources:\n  events: {path: events.csv, time: at}\n" +
+		"features:\n  - {name: last, from: events, agg: last, value: what}\n" +
+		"derived:\n  - {name: more, expr: last + 1}\n" +
+		"models:\n  again:\n    moments: {every: 1mo}\n    label: {event: events, within: 30d}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = build.Run(context.Background(), p, build.Options{Dir: dir, Out: t.TempDir(), Now: historyNow})
+	if !errors.Is(err, spec.ErrProject) || !strings.Contains(err.Error(), "line 8: ") {
+		t.Errorf("%v", err)
+	}
+}
+
 // Without a time to build as of, tables are as of the newest arrival, and never as of
 // earlier than they were.
 func TestRunAsOfNewest(t *testing.T) {

@@ -44,7 +44,7 @@ func OpenPresent(ctx context.Context, p *spec.Project, model string, o Options) 
 	if r.at == 0 {
 		r.at = c.Newest()
 	}
-	if r.plan, err = Compile(p); err == nil {
+	if r.plan, err = compileTyped(p); err == nil {
 		r.model, err = r.plan.model(model)
 	}
 	if err != nil {
