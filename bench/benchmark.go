@@ -49,6 +49,7 @@ func (b *benchmark) sections() []section {
 		{"score", "A table scored", b.scoreTables},
 		{"read", "A table read", b.readTables},
 		{"features", "Feature tables from raw events", b.featureTables},
+		{"online", "Facts and scores, live", b.onlineTables},
 		{"memory", "Memory", b.memoryTables},
 		{"growth", "Growth", b.growthTables},
 	}

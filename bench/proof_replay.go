@@ -158,7 +158,9 @@ func (p *replay) company(ctx context.Context, prefix string) error {
 			}
 			moments = append(moments, list...)
 		}
-		slices.SortFunc(moments, func(a, b engine.Moment) int { return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.At, b.At)) })
+		slices.SortFunc(moments, func(a, b engine.Moment) int {
+			return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.At, b.At))
+		})
 		if err := p.ask(part, slices.Compact(moments), prefix); err != nil {
 			return err
 		}

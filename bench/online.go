@@ -1,0 +1,304 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"propensity/datasets"
+	"propensity/features"
+	"propensity/features/facts"
+	"propensity/features/online"
+	"propensity/features/spec"
+	"propensity/models"
+	"propensity/models/evaluate"
+	"propensity/models/registry"
+	"propensity/serve"
+)
+
+// onlineTables measures how scores by account fare while facts are posted.
+func (b *benchmark) onlineTables(ctx context.Context) ([]table, error) {
+	var all []contender
+	for _, s := range [][3]string{{"memory, 50,000 facts a second asked for", "memory", "50000"}, {"SQLite, 20,000 facts a second asked for", "sqlite", "20000"}} {
+		c := b.ours(s[0], "online", s[1], s[2], filepath.Join(b.scratch, "online"))
+		c.env = []string{"GOMAXPROCS=1"}
+		c.fresh = filepath.Join(b.scratch, "online")
+		all = append(all, c)
+	}
+	const title = "Scores by account while facts of others are posted, over HTTP, 99th percentile, milliseconds"
+	outcomes, err := alternate(ctx, b.log, title, b.runs, all)
+	if err != nil {
+		return nil, err
+	}
+	return []table{compare(title, "One core (GOMAXPROCS=1) for the server and the clients alike. Four clients post 200 facts a request (NDJSON; SQLite syncs before each answer) of 20,000 accounts "+
+		"for ten seconds; one asks for 100 scores a second of 500 other accounts, which have 300 facts each and are not in memory at first, by 24 features. "+
+		"A score's time counts from when it was due. At most is without scores, four clients as fast as they can.",
+		"score_p99_ms", outcomes, column{"score_p50_ms", "median", figure}, column{"facts_per_second", "facts a second meanwhile", figure},
+		column{"most_per_second", "at most", figure}, column{"per_cpu_second", "at most, a CPU second", figure}, column{"cpu", "CPU seconds", figure}, column{"peak", "peak MB", figure})}, nil
+}
+
+const onlineProject = `
+version: 1
+account: account_id
+sources:
+  events:        {path: e.csv, time: at, id: id, types: {event: category, seconds: number}}
+  subscriptions: {path: s.csv, start: started_at, end: ended_at, id: id, amount: mrr, types: {plan: category, mrr: number}}
+features:
+  - {name: logins, from: events, where: 'event == "login"', agg: count, windows: [7d, 28d, 90d], trend: true}
+  - {name: exports, from: events, where: 'event == "export"', agg: count, windows: [7d, 28d, 90d]}
+  - {name: seconds, from: events, agg: sum, value: seconds, windows: [7d, 28d, 90d], trend: true}
+  - {name: kinds, from: events, agg: distinct, value: event, windows: [7d, 28d, 90d]}
+  - {name: days, from: events, agg: active_days, windows: [7d, 28d, 90d]}
+  - {name: since, from: events, agg: days_since, windows: [90d]}
+  - {name: plan, from: subscriptions, agg: last, value: plan}
+  - {name: mrr, from: subscriptions, agg: active_sum, value: mrr}
+models:
+  churn: {moments: {every: 1mo}, label: {event: subscriptions.end, within: 90d}}
+`
+
+// onlineModel publishes a linear model over the features.
+func onlineModel(ctx context.Context, r *registry.Registry) (*spec.Project, error) {
+	p, err := spec.Parse([]byte(onlineProject))
+	if err != nil {
+		return nil, err
+	}
+	text, err := p.Of("churn").YAML()
+	if err != nil {
+		return nil, err
+	}
+	t := &datasets.Table{}
+	for _, o := range p.Outputs() {
+		c := datasets.Column{Name: o.Name, Kind: o.Kind, Values: map[datasets.Kind][]string{datasets.Category: {"free", "pro"}}[o.Kind]}
+		for i := range 64 {
+			if o.Kind == datasets.Number {
+				c.Numbers = append(c.Numbers, float64(i*i%53))
+			} else {
+				c.Codes = append(c.Codes, int32(i%2))
+			}
+		}
+		t.Columns = append(t.Columns, c)
+	}
+	e, _, err := features.FitEncoder(t, nil)
+	if err != nil {
+		return nil, err
+	}
+	m := &models.Linear{}
+	for j := range e.Columns {
+		term := models.Term{Scale: 50, Weight: 0.1}
+		if e.Columns[j].Kind == datasets.Category {
+			term = models.Term{Levels: []float64{0.1, -0.1}}
+		}
+		m.Terms = append(m.Terms, term)
+	}
+	ranking, err := evaluate.NewRanking([]float64{-2, -1, 0, 1})
+	if err != nil {
+		return nil, err
+	}
+	a := &models.Artifact{
+		Manifest: models.Manifest{Name: "churn", Learner: "logistic", BaseRate: 0.5, Bands: []models.Band{{Name: "A", From: 0.5}, {Name: "B"}}},
+		Encoder:  e, Model: m, Calibration: models.Calibration{Kind: "none"}, Ranking: ranking,
+		Spec: []byte("version: 1\n"), Card: []byte("# Online\n"), Report: []byte("<!DOCTYPE html>\n"), Features: text,
+	}
+	f, err := a.Files()
+	if err != nil {
+		return nil, err
+	}
+	n, err := r.Publish(ctx, "churn", f, registry.Event{})
+	if err != nil {
+		return nil, err
+	}
+	return p, r.Promote(ctx, "churn", n, registry.Champion, registry.Event{})
+}
+
+const (
+	onlineWriters  = 4
+	onlineBatch    = 200 // facts a request
+	onlineAccounts = 20_000
+	onlineScored   = 500
+	onlineHistory  = 300 // facts of each account that is scored
+	onlineScores   = 100 // a second
+	onlineSeconds  = 10
+)
+
+// measureOnline serves from a store in a directory and posts so many facts a second.
+func measureOnline(ctx context.Context, kind, rate, dir string) (measures, error) {
+	perSecond, err := strconv.Atoi(rate)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	at := "memory:"
+	if kind == "sqlite" {
+		at = "sqlite:" + filepath.Join(dir, "facts.db")
+	}
+	store, err := online.Open(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	r := registry.Open(filepath.Join(dir, "registry"))
+	p, err := onlineModel(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := onlinePast(ctx, store, p); err != nil {
+		return nil, err
+	}
+	s, err := serve.New(serve.Config{Registry: r, Store: store})
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	ctx, stop := context.WithCancel(ctx)
+	address, ended := make(chan string, 1), make(chan error, 1)
+	go func() { ended <- s.Run(ctx, "127.0.0.1:0", func(addr string) { address <- addr }) }()
+	l := &onlineLoad{url: "http://" + <-address, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * onlineWriters}}}
+	f, err := l.run(ctx, perSecond)
+	l.client.CloseIdleConnections()
+	stop()
+	return f, errors.Join(err, <-ended)
+}
+
+// onlinePast adds the facts of the accounts that are scored.
+func onlinePast(ctx context.Context, store online.Store, p *spec.Project) error {
+	rng := rand.New(rand.NewPCG(1, 1))
+	a, now := online.NewAccounts(store, 0), time.Now().UnixMicro()
+	for account := range onlineScored {
+		list := make([]facts.Fact, 0, onlineHistory+1)
+		for i := range onlineHistory {
+			at := now - rng.Int64N(180*24*3600)*1e6 - 1e6
+			list = append(list, facts.Fact{Source: "events", Account: fmt.Sprint("S-", account), ID: fmt.Sprint(i), Occurred: at, Arrived: at, End: datasets.MissingTime, Values: map[string]datasets.Value{
+				"event": {Kind: datasets.Category, Text: []string{"login", "export", "view"}[rng.IntN(3)]}, "seconds": {Kind: datasets.Number, Number: rng.Float64() * 100},
+			}})
+		}
+		at := now - 200*24*3600*1e6
+		list = append(list, facts.Fact{Source: "subscriptions", Account: fmt.Sprint("S-", account), ID: "1", Occurred: at, Arrived: at, End: datasets.MissingTime, Values: map[string]datasets.Value{
+			"plan": {Kind: datasets.Category, Text: "pro"}, "mrr": {Kind: datasets.Number, Number: 49},
+		}})
+		if err := a.Append(ctx, []*spec.Project{p}, list); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// onlineLoad are the clients.
+type onlineLoad struct {
+	url    string
+	client *http.Client
+	sent   atomic.Int64
+	failed atomic.Pointer[error]
+}
+
+func (l *onlineLoad) fail(err error) { l.failed.CompareAndSwap(nil, &err) }
+
+func (l *onlineLoad) run(ctx context.Context, perSecond int) (measures, error) {
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if err := l.post("/v1/models/churn/score", "application/json", []byte(`{"account": "S-0"}`), http.StatusOK); err == nil {
+			break
+		} else if time.Now().After(end) {
+			return nil, err
+		}
+	}
+	busy := cpuSeconds()
+	most := l.write(ctx, 0, 5*time.Second)
+	perCPU := float64(l.sent.Load()) / (cpuSeconds() - busy)
+	var took []float64
+	var wait sync.WaitGroup
+	wait.Go(func() { took = l.score(onlineSeconds * time.Second) })
+	paced := l.write(ctx, perSecond, onlineSeconds*time.Second)
+	wait.Wait()
+	if err := l.failed.Load(); err != nil {
+		return nil, *err
+	}
+	slices.Sort(took)
+	return measures{"facts_per_second": paced, "most_per_second": most, "per_cpu_second": perCPU, "scores": float64(len(took)),
+		"score_p50_ms": took[len(took)/2], "score_p99_ms": took[len(took)*99/100], "score_max_ms": took[len(took)-1]}, nil
+}
+
+func (l *onlineLoad) post(path, contentType string, body []byte, want int) error {
+	resp, err := l.client.Post(l.url+path, contentType, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != want {
+		err = fmt.Errorf("%s: %d %s", path, resp.StatusCode, strings.TrimSpace(string(answer)))
+	}
+	return err
+}
+
+// write posts facts, so many a second or as fast as it can, and gives how many a
+// second were acknowledged.
+func (l *onlineLoad) write(ctx context.Context, perSecond int, duration time.Duration) float64 {
+	var wait sync.WaitGroup
+	start, before := time.Now(), l.sent.Load()
+	for writer := range onlineWriters {
+		wait.Go(func() {
+			rng := rand.New(rand.NewPCG(uint64(start.UnixNano()), uint64(writer)))
+			at := time.Now().UTC().Format(time.RFC3339)
+			var body []byte
+			for n := 0; time.Since(start) < duration && ctx.Err() == nil; n++ {
+				if perSecond > 0 {
+					due := start.Add(time.Duration(n*onlineWriters+writer) * onlineBatch * time.Second / time.Duration(perSecond))
+					time.Sleep(time.Until(due))
+				}
+				body = body[:0]
+				for i := range onlineBatch {
+					body = append(body, `{"source":"events","account":"A-`...)
+					body = strconv.AppendInt(body, rng.Int64N(onlineAccounts), 10)
+					body = append(body, `","id":"`...)
+					body = strconv.AppendInt(body, start.UnixMicro(), 36)
+					body = fmt.Appendf(body, `-%d-%d-%d`, writer, n, i)
+					body = append(body, `","occurred_at":"`...)
+					body = append(body, at...)
+					body = append(body, `","properties":{"event":"login","seconds":12.5}}`+"\n"...)
+				}
+				if err := l.post("/v1/events", "application/x-ndjson", body, http.StatusAccepted); err != nil {
+					l.fail(err)
+					return
+				}
+				l.sent.Add(onlineBatch)
+			}
+		})
+	}
+	wait.Wait()
+	return float64(l.sent.Load()-before) / time.Since(start).Seconds()
+}
+
+// score asks for scores at a steady rate and gives the milliseconds that each took from
+// when it was due.
+func (l *onlineLoad) score(duration time.Duration) (took []float64) {
+	start := time.Now()
+	var wait sync.WaitGroup
+	var mu sync.Mutex
+	for n := 0; time.Since(start) < duration; n++ {
+		due := start.Add(time.Duration(n) * time.Second / onlineScores)
+		time.Sleep(time.Until(due))
+		wait.Go(func() {
+			if err := l.post("/v1/models/churn/score", "application/json", []byte(`{"account": "S-`+strconv.Itoa(n%onlineScored)+`"}`), http.StatusOK); err != nil {
+				l.fail(err)
+			}
+			mu.Lock()
+			took = append(took, micros(due)/1e3)
+			mu.Unlock()
+		})
+	}
+	wait.Wait()
+	return took
+}
