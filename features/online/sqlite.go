@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"runtime"
+	"time"
 
 	"modernc.org/sqlite"
 
@@ -235,9 +236,10 @@ func (w *sqliteWriter) write(ctx context.Context, list []record) (changed []stri
 		if n > 0 && (len(changed) == 0 || changed[len(changed)-1] != list[i].account) {
 			changed = append(changed, list[i].account)
 		}
-		if i%16 == 15 {
-			// A transaction is long, and others that want this core only ask for a little.
-			runtime.Gosched()
+		if i%32 == 31 {
+			// A transaction is long, and others want this core for little. To yield would not
+			// do: as long as anything can run, the scheduler does not look at the network.
+			time.Sleep(pause)
 		}
 	}
 	if len(changed) > 0 {
@@ -250,6 +252,9 @@ func (w *sqliteWriter) write(ctx context.Context, list []record) (changed []stri
 	}
 	return changed, commits, w.exec(ctx, `COMMIT`)
 }
+
+// pause is short beside the records between two of them.
+const pause = 20 * time.Microsecond
 
 // add adds one record and gives how many rows that was.
 func (w *sqliteWriter) add(ctx context.Context, r *record) (n int64, err error) {
