@@ -255,10 +255,12 @@ func (w row) aggregate(f *spec.Feature, category string, from, to int64) dataset
 		}
 	case spec.Active, spec.ActiveAmount:
 		open := slices.DeleteFunc(slices.Clone(valued), func(x seenFact) bool { return x.ended })
-		if f.Agg == spec.ActiveAmount {
+		switch {
+		case f.Agg == spec.Active:
+			return count(len(open))
+		case len(open) > 0:
 			return sum(open, f.Value)
 		}
-		return count(len(open))
 	default:
 		panic(f.Agg)
 	}
