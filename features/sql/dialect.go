@@ -49,7 +49,7 @@ const longest = 63
 // name quotes an identifier. One that a warehouse would change is an error.
 func (d Dialect) name(s string) (string, error) {
 	switch {
-	case s == "" || !utf8.ValidString(s) || strings.ContainsRune(s, 0):
+	case s == "" || !utf8.ValidString(s) || strings.ContainsAny(s, "\x00\n\r"):
 		return "", fmt.Errorf("%w: %q cannot be a name", ErrUnavailable, s)
 	case d == Postgres && len(s) > longest:
 		return "", fmt.Errorf("%w: PostgreSQL keeps %d bytes of a name, %q has %d: shorten it", ErrUnavailable, longest, s, len(s))
@@ -94,18 +94,19 @@ func (d Dialect) table(s string) (string, error) {
 	}
 }
 
-// text quotes a text. In Spark, settings decide what a backslash, a doubled quote and
-// a dollar mean in one, so that a text with these is written byte by byte.
+// text quotes a text, on one line, so that lines can be indented. In Spark, settings
+// decide what a backslash, a doubled quote and a dollar mean in one, so that a text with
+// these is written byte by byte.
 func (d Dialect) text(s string) (string, error) {
 	if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
 		return "", fmt.Errorf("%w: the text %q holds what no warehouse keeps", ErrUnavailable, s)
 	}
-	if d == Spark && strings.ContainsAny(s, `'\$`) {
+	if d == Spark && strings.ContainsAny(s, "'\\$\n\r") {
 		return "CAST(X'" + strings.ToUpper(hex.EncodeToString([]byte(s))) + "' AS STRING)", nil
 	}
 	quoted := "'" + strings.ReplaceAll(s, "'", "''") + "'"
-	if d == Postgres && strings.Contains(s, `\`) {
-		quoted = "E" + strings.ReplaceAll(quoted, `\`, `\\`)
+	if strings.ContainsAny(s, "\n\r") || d == Postgres && strings.Contains(s, `\`) {
+		quoted = "E" + strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`).Replace(quoted)
 	}
 	return quoted, nil
 }
