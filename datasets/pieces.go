@@ -3,7 +3,6 @@ package datasets
 import (
 	"context"
 	"io"
-	"sync"
 )
 
 // Pieces reads a file in pieces that do not need one another: the row groups of a
@@ -14,8 +13,7 @@ type Pieces struct {
 	opts    ReadOptions
 	src     *source
 	parquet *parquetReader // nil: the file is one piece,
-	once    sync.Once
-	reader  *Reader // which has been opened
+	reader  *Reader        // which has been opened
 }
 
 // OpenPieces opens a file to read it in pieces; o means what it means to Open.

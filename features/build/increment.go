@@ -70,7 +70,11 @@ func (t *table) begin(rebuild bool, asOf int64) error {
 	}
 	number := 1
 	if old != nil {
-		number = old.number() + 1
+		n, err := old.number()
+		if err != nil && !rebuild {
+			return fmt.Errorf("%s: %w: build the tables again with --rebuild", filepath.Join(t.dir, manifestFile), err)
+		}
+		number = n + 1
 	}
 	t.next = &manifest{Format: manifestFormat, Model: t.name, Account: t.account, Spec: hash, AsOf: asOf}
 	if old != nil && !rebuild {
@@ -90,9 +94,9 @@ func (t *table) begin(rebuild bool, asOf int64) error {
 }
 
 // number is that of the last build.
-func (m *manifest) number() (n int) {
-	fmt.Sscanf(m.Labels.Name, "labels-%d.parquet", &n)
-	return n
+func (m *manifest) number() (n int, err error) {
+	_, err = fmt.Sscanf(m.Labels.Name, "labels-%d.parquet", &n)
+	return n, err
 }
 
 // readManifest is nil where nothing was built.
