@@ -3,6 +3,7 @@ package build_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -333,6 +334,95 @@ func TestRunAsOfNewest(t *testing.T) {
 	run(t, historyProject(t), build.Options{Out: out, AsOf: later})
 	if again := run(t, historyProject(t), build.Options{Out: out}); again.AsOf != later {
 		t.Errorf("as of %d, then of %d, then of %d", first.AsOf, later, again.AsOf)
+	}
+}
+
+// A model has the rows of its population, and of all columns those it takes.
+func TestRunPopulation(t *testing.T) {
+	all, some := t.TempDir(), t.TempDir()
+	run(t, historyProject(t), build.Options{Out: all})
+	sum := run(t, historyProject(t, "models:", "populations:\n  busy: 'login_28d > 2 && plan != \"free\"'\nmodels:", "    label:", "    population: busy\n    features: [plan, seconds_7d]\n    label:"),
+		build.Options{Out: some}).Models[0]
+	read := func(out string) *datasets.Table {
+		rows, err := datasets.Read(filepath.Join(out, "churn/rows-0001.parquet"), datasets.ReadOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rows
+	}
+	whole, got := read(all), read(some)
+	var busy []int
+	for i := range whole.Rows() {
+		if whole.Column("login_28d").Numbers[i] > 2 && whole.Column("plan").At(i).Text != "free" {
+			busy = append(busy, i)
+		}
+	}
+	want := whole.Take(busy)
+	want.Columns = slices.DeleteFunc(want.Columns, func(c datasets.Column) bool {
+		return !slices.Contains([]string{"account_id", "moment", "plan", "seconds_7d"}, c.Name)
+	})
+	if names := got.Names(); !slices.Equal(names, want.Names()) {
+		t.Fatalf("columns %q, not %q", names, want.Names())
+	}
+	if x, y := sortedLines(got), sortedLines(want); !slices.Equal(x, y) || len(x) == 0 || sum.Rows != len(busy) || sum.Outside != whole.Rows()-len(busy) {
+		t.Errorf("%d rows of %d, %+v", len(x), len(y), sum)
+	}
+}
+
+// The dictionary says of each column what is in it.
+func TestRunDictionary(t *testing.T) {
+	out := t.TempDir()
+	run(t, historyProject(t), build.Options{Out: out})
+	rows, err := datasets.Read(filepath.Join(out, "churn/rows-0001.parquet"), datasets.ReadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dictionary struct {
+		Columns []struct {
+			Name, Meaning, Source, Window, Kind string
+			Rows, Missing                       int
+			Min, Max                            *float64
+			Levels                              map[string]int
+		}
+	}
+	if err := json.Unmarshal([]byte(filesOf(t, filepath.Join(out, "churn"))["features.json"]), &dictionary); err != nil {
+		t.Fatal(err)
+	}
+	if len(dictionary.Columns) != len(rows.Columns)-2 {
+		t.Fatalf("%d columns are described, of %d", len(dictionary.Columns), len(rows.Columns)-2)
+	}
+	said := map[string]string{}
+	for k, d := range dictionary.Columns {
+		c := rows.Columns[k+2]
+		said[d.Name] = d.Meaning + "; " + d.Source + "; " + d.Window
+		missing, least, most, levels := 0, math.Inf(1), math.Inf(-1), map[string]int{}
+		for i := range c.Len() {
+			switch v := c.At(i); {
+			case v.Missing():
+				missing++
+			case v.Kind == datasets.Number:
+				least, most = min(least, v.Number), max(most, v.Number)
+			default:
+				levels[v.Text]++
+			}
+		}
+		if d.Name != c.Name || d.Kind != c.Kind.String() || d.Rows != c.Len() || d.Missing != missing {
+			t.Errorf("%s: %+v, %d are missing", c.Name, d, missing)
+		}
+		if c.Kind == datasets.Number && (*d.Min != least || *d.Max != most) || c.Kind == datasets.Category && !maps.Equal(d.Levels, levels) {
+			t.Errorf("%s: %+v, not %v to %v or %v", c.Name, d, least, most, levels)
+		}
+	}
+	for name, want := range map[string]string{
+		"login_28d_trend": "number of events, where `event == \"login\"`: in the 28d before the moment, divided by that of the 28d before those; events; 28d",
+		"error_share_28d": "share of events where `event == \"error\"`, in the 28d before the moment; events; 28d",
+		"n_ticket_28d":    "number of events, where event is ticket, in the 28d before the moment; events; 28d",
+		"plan":            "last plan of subscriptions; subscriptions; ",
+		"months":          "`held / 30.4375`; ; ",
+	} {
+		if said[name] != want {
+			t.Errorf("%s is %q, not %q", name, said[name], want)
+		}
 	}
 }
 
