@@ -198,7 +198,11 @@ func (s *scratch) cell(l *lane, w *work, x *spanWork, number int, edges []edge, 
 	case spec.Slope:
 		s.slopes(out, l, w, x, c, edges, moments)
 	case spec.Active, spec.ActiveAmount:
-		s.active(out, l, w, x, l.numbers(c.column), moments, c.agg == spec.ActiveAmount)
+		values := l.numbers(c.column)
+		if c.agg == spec.Active {
+			values = nil
+		}
+		s.active(out, l, w, x, values, moments)
 	}
 }
 
@@ -272,26 +276,19 @@ func (s *scratch) ages(out []float64, w *work, x *spanWork, c *cell, edges []edg
 	}
 }
 
-// active counts the intervals whose ends have not come, or adds their values; the sum of
-// none is missing.
-func (s *scratch) active(out []float64, l *lane, w *work, x *spanWork, values []float64, moments []int32, sum bool) {
+// active counts the intervals whose ends have not come, or adds their values.
+func (s *scratch) active(out []float64, l *lane, w *work, x *spanWork, values []float64, moments []int32) {
 	for k, m := range moments {
-		n, total := 0, 0.0
+		sum := 0.0
 		for _, i := range w.rows[x.lo[k]:x.hi[k]] {
-			if l.ended(i, s.moments[m]) {
-				continue
-			}
-			if n++; sum {
-				total += values[i]
+			switch {
+			case l.ended(i, s.moments[m]):
+			case values == nil:
+				sum++
+			default:
+				sum += values[i]
 			}
 		}
-		switch {
-		case !sum:
-			out[m] = float64(n)
-		case n == 0:
-			out[m] = math.NaN()
-		default:
-			out[m] = total
-		}
+		out[m] = sum
 	}
 }

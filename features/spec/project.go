@@ -107,8 +107,8 @@ type Window struct {
 type Agg string
 
 // The aggregates. Those of a value look only at facts that have one. Where a window
-// has no fact, count, sum, distinct, active_days, streak, longest_streak, active are 0
-// and the others missing.
+// has no fact, count, sum, distinct, active_days, streak, longest_streak, active and
+// active_sum are 0, the others missing.
 const (
 	Count          Agg = "count"            // of facts, or of values where there is a value
 	Sum            Agg = "sum"              // of a number, in the total order of facts

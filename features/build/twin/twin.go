@@ -255,12 +255,10 @@ func (w row) aggregate(f *spec.Feature, category string, from, to int64) dataset
 		}
 	case spec.Active, spec.ActiveAmount:
 		open := slices.DeleteFunc(slices.Clone(valued), func(x seenFact) bool { return x.ended })
-		switch {
-		case f.Agg == spec.Active:
-			return count(len(open))
-		case len(open) > 0:
+		if f.Agg == spec.ActiveAmount {
 			return sum(open, f.Value)
 		}
+		return count(len(open))
 	default:
 		panic(f.Agg)
 	}
