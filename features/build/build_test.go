@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -334,6 +335,65 @@ func TestRunAsOfNewest(t *testing.T) {
 	run(t, historyProject(t), build.Options{Out: out, AsOf: later})
 	if again := run(t, historyProject(t), build.Options{Out: out}); again.AsOf != later {
 		t.Errorf("as of %d, then of %d, then of %d", first.AsOf, later, again.AsOf)
+	}
+}
+
+// childVariable makes a test process a builder that is to be killed: the directory of
+// its tables and the instant as of which it builds.
+const childVariable = "PROPENSITY_TEST_BUILD"
+
+// A process that is killed at any time leaves tables that count or none, and no file
+// that the next build does not remove.
+func TestRunKilled(t *testing.T) {
+	if v := os.Getenv(childVariable); v != "" {
+		out, asOf, _ := strings.Cut(v, "|")
+		run(t, historyProject(t), build.Options{Out: out, AsOf: dayOf(asOf)})
+		return
+	}
+	out := t.TempDir()
+	dir := filepath.Join(out, "churn")
+	months := []string{"2024-06-01", "2024-09-01", "2025-01-01", "2025-03-01", "2025-06-01", "2025-09-01", "2026-01-01", "2026-03-01"}
+	killed := 0
+	for i, month := range months {
+		child := exec.Command(os.Args[0], "-test.run=^TestRunKilled$")
+		child.Env = append(os.Environ(), childVariable+"="+out+"|"+month)
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(10+25*i) * time.Millisecond)
+		_ = child.Process.Kill()
+		if child.Wait() != nil {
+			killed++
+		}
+		if _, err := os.Stat(filepath.Join(dir, "manifest.json")); err != nil {
+			continue
+		}
+		if table, err := build.Open(out, "churn"); err != nil || !slices.Contains(months, datasets.FormatTime(table.AsOf)[:10]) {
+			t.Fatalf("killed as of %s: %v", month, err)
+		}
+	}
+	if killed == 0 {
+		t.Error("no process was killed in time")
+	}
+	last := months[len(months)-1]
+	run(t, historyProject(t), build.Options{Out: out, AsOf: dayOf(last)})
+	whole := t.TempDir()
+	run(t, historyProject(t), build.Options{Out: whole, AsOf: dayOf(last)})
+	a, err := build.Open(out, "churn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := build.Open(whole, "churn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(sortedLines(a.Table), sortedLines(b.Table)) {
+		t.Error("the tables are not those of one build")
+	}
+	for name := range filesOf(t, dir) {
+		if strings.HasPrefix(name, ".") {
+			t.Errorf("%s is left", name)
+		}
 	}
 }
 
