@@ -52,13 +52,12 @@ func Each(ctx context.Context, p *spec.Project, o facts.ReadOptions, give func(l
 		}
 	}
 	if len(links.Sources) > 0 {
-		if err := out.each(ctx, &links, o, give); err != nil {
+		if err := out.each(ctx, &links, o, nil, give); err != nil {
 			return out, err
 		}
 	}
-	err := out.each(ctx, &rest, o, func(list []facts.Fact) error {
-		return give(slices.DeleteFunc(list, func(f facts.Fact) bool { return p.Source(f.Source).Kind == spec.Users })) // they came before
-	})
+	cameBefore := func(f facts.Fact) bool { return p.Source(f.Source).Kind == spec.Users }
+	err := out.each(ctx, &rest, o, cameBefore, give)
 	return out, err
 }
 
@@ -80,7 +79,7 @@ func linkSource(s spec.Source) spec.Source {
 	return s
 }
 
-func (l *Loaded) each(ctx context.Context, p *spec.Project, o facts.ReadOptions, give func(list []facts.Fact) error) error {
+func (l *Loaded) each(ctx context.Context, p *spec.Project, o facts.ReadOptions, drop func(f facts.Fact) bool, give func(list []facts.Fact) error) error {
 	c, err := facts.Read(ctx, p, o)
 	if err != nil {
 		return err
@@ -91,6 +90,9 @@ func (l *Loaded) each(ctx context.Context, p *spec.Project, o facts.ReadOptions,
 		list, err := c.List(i)
 		if err != nil {
 			return err
+		}
+		if drop != nil {
+			list = slices.DeleteFunc(list, drop)
 		}
 		if err := give(list); err != nil {
 			return fmt.Errorf("after %d facts: %w", l.Facts, err)

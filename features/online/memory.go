@@ -2,6 +2,7 @@ package online
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -10,9 +11,9 @@ import (
 
 // Memory is a store in memory: what it has ends with it.
 type Memory struct {
-	clock    clock
-	mu       sync.RWMutex // of the map
-	accounts map[string]*account
+	clock clock
+	mu    sync.RWMutex // of the map
+	known map[string]*account
 }
 
 // account is what the store knows of one account.
@@ -27,7 +28,7 @@ type name struct{ source, id string }
 
 // NewMemory gives an empty store.
 func NewMemory() *Memory {
-	return &Memory{accounts: map[string]*account{}}
+	return &Memory{known: map[string]*account{}}
 }
 
 // Append adds facts; of one account, all at once.
@@ -53,16 +54,16 @@ func (m *Memory) Append(ctx context.Context, list []facts.Fact) error {
 // account gives the account of that id, a new one if need be.
 func (m *Memory) account(id string) *account {
 	m.mu.RLock()
-	a := m.accounts[id]
+	a := m.known[id]
 	m.mu.RUnlock()
 	if a != nil {
 		return a
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if a = m.accounts[id]; a == nil {
+	if a = m.known[id]; a == nil {
 		a = &account{facts: map[name][]record{}}
-		m.accounts[id] = a
+		m.known[id] = a
 	}
 	return a
 }
@@ -94,7 +95,7 @@ func (m *Memory) Facts(ctx context.Context, id string, since Since) ([]facts.Fac
 		return nil, err
 	}
 	m.mu.RLock()
-	a := m.accounts[id]
+	a := m.known[id]
 	m.mu.RUnlock()
 	if a == nil {
 		return nil, nil
@@ -113,7 +114,7 @@ func (m *Memory) versions(_ context.Context, accounts []string) ([]uint64, error
 	out := make([]uint64, len(accounts))
 	for i, id := range accounts {
 		m.mu.RLock()
-		a := m.accounts[id]
+		a := m.known[id]
 		m.mu.RUnlock()
 		if a != nil {
 			a.mu.Lock()
@@ -126,3 +127,25 @@ func (m *Memory) versions(_ context.Context, accounts []string) ([]uint64, error
 
 // Close forgets nothing: the store may be used on.
 func (m *Memory) Close() error { return nil }
+
+func (m *Memory) accounts(context.Context) ([]string, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return slices.Sorted(maps.Keys(m.known)), nil
+}
+
+func (m *Memory) remove(_ context.Context, id string, list []record) error {
+	a := m.account(id)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, r := range list {
+		key := name{r.source, r.id}
+		if at, found := slices.BinarySearchFunc(a.facts[key], r, compareVersions); found {
+			if a.facts[key] = slices.Delete(a.facts[key], at, at+1); len(a.facts[key]) == 0 {
+				delete(a.facts, key)
+			}
+			a.version++
+		}
+	}
+	return nil
+}

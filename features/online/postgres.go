@@ -196,3 +196,36 @@ func (s *postgresStore) Close() error {
 	s.pool.Close()
 	return nil
 }
+
+func (s *postgresStore) accounts(ctx context.Context) ([]string, error) {
+	rows, err := s.pool.Query(ctx, `SELECT account FROM propensity_accounts`)
+	if err != nil {
+		return nil, unavailable(ctx, err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	if err != nil {
+		return nil, unavailable(ctx, err)
+	}
+	out := make([]string, len(list))
+	for i, account := range list {
+		out[i] = string(account)
+	}
+	return out, nil
+}
+
+func (s *postgresStore) remove(ctx context.Context, account string, list []record) error {
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		batch := &pgx.Batch{}
+		batch.Queue(postgresLock, [][]byte{[]byte(account)})
+		for i := range list {
+			r := &list[i]
+			batch.Queue(`DELETE FROM propensity_facts WHERE account = $1 AND source = $2 AND id = $3 AND arrived = $4 AND content = $5`,
+				[]byte(account), []byte(r.source), []byte(r.id), r.arrived, r.content)
+		}
+		return tx.SendBatch(ctx, batch).Close()
+	})
+	if err != nil {
+		return unavailable(ctx, err)
+	}
+	return nil
+}

@@ -171,3 +171,61 @@ func (s *redisStore) Close() error {
 	s.stop()
 	return s.client.Close()
 }
+
+func (s *redisStore) accounts(ctx context.Context) ([]string, error) {
+	var out []string
+	keys := s.client.Scan(ctx, 0, redisPrefix+"*", 1000).Iterator()
+	for keys.Next(ctx) {
+		out = append(out, strings.TrimPrefix(keys.Val(), redisPrefix))
+	}
+	if err := keys.Err(); err != nil {
+		return nil, unavailable(ctx, err)
+	}
+	return out, nil
+}
+
+// redisRemove removes a field if its value is still the given one.
+const redisRemove = `
+for i = 1, #ARGV, 2 do
+	if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] then
+		redis.call('HDEL', KEYS[1], ARGV[i])
+		redis.call('HINCRBY', KEYS[1], 'v', 1)
+	end
+end
+return 0`
+
+func (s *redisStore) remove(ctx context.Context, account string, list []record) error {
+	for chunk := range slices.Chunk(list, 1000) {
+		fields := make([]string, 0, len(chunk))
+		for i := range chunk {
+			if field := chunk[i].source + "\x00" + chunk[i].id; len(fields) == 0 || fields[len(fields)-1] != field {
+				fields = append(fields, field)
+			}
+		}
+		values, err := s.client.HMGet(ctx, redisPrefix+account, fields...).Result()
+		if err != nil {
+			return unavailable(ctx, err)
+		}
+		args := make([]any, 0, 2*len(fields))
+		for i, value := range values {
+			if text, ok := value.(string); ok && s.onlyThese(text, fields[i], list) {
+				args = append(args, fields[i], text)
+			}
+		}
+		if err := redis.NewScript(redisRemove).Run(ctx, s.client, []string{redisPrefix + account}, args...).Err(); err != nil {
+			return unavailable(ctx, err)
+		}
+	}
+	return nil
+}
+
+// onlyThese says whether a value has as many versions as are to be removed.
+func (s *redisStore) onlyThese(value, field string, list []record) bool {
+	n := 0
+	for i := range list {
+		if list[i].source+"\x00"+list[i].id == field {
+			n += 12 + len(list[i].content)
+		}
+	}
+	return n == len(value)
+}

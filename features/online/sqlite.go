@@ -291,3 +291,50 @@ func (w *sqliteWriter) close() {
 	}
 	*w = sqliteWriter{path: w.path}
 }
+
+func (s *sqliteStore) accounts(ctx context.Context) ([]string, error) {
+	// Each is sought beyond the one before, which does not read all facts.
+	rows, err := s.db.QueryContext(ctx, `WITH RECURSIVE known (account) AS (
+		SELECT min(account) FROM facts UNION ALL SELECT (SELECT min(account) FROM facts WHERE account > known.account) FROM known WHERE account IS NOT NULL
+	) SELECT account FROM known WHERE account IS NOT NULL`)
+	if err != nil {
+		return nil, unavailable(ctx, err)
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var account string
+		if err := rows.Scan(&account); err != nil {
+			return nil, unavailable(ctx, err)
+		}
+		out = append(out, account)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, unavailable(ctx, err)
+	}
+	return out, nil
+}
+
+// remove writes beside the writer, which waits for it: to the counts of changes it is
+// another process.
+func (s *sqliteStore) remove(ctx context.Context, account string, list []record) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return unavailable(ctx, err)
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it says so
+	for i := range list {
+		r := &list[i]
+		if _, err := tx.ExecContext(ctx, `DELETE FROM facts WHERE account = ? AND source = ? AND id = ? AND arrived = ? AND content = ?`,
+			account, r.source, r.id, r.arrived, r.content); err != nil {
+			return unavailable(ctx, err)
+		}
+	}
+	if _, err := tx.ExecContext(ctx, sqliteStatements()[addCommit]); err != nil {
+		return unavailable(ctx, err)
+	}
+	if err := tx.Commit(); err != nil {
+		return unavailable(ctx, err)
+	}
+	return nil
+}
