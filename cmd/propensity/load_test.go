@@ -36,6 +36,10 @@ func TestLoad(t *testing.T) {
 		mentions(t, got.out, "8 facts are in the store")
 		mentions(t, got.err, "dated after", "their user is of no account")
 	}
+	// The events are beyond the only window, of the subscriptions none has ended.
+	got := must(t, exitDone, "load", "--store", "sqlite:facts.db", "--trim")
+	mentions(t, got.out, "8 facts are in the store")
+	mentions(t, got.err, "2 facts that no feature can show any more were taken out")
 	mentions(t, must(t, exitUsage, "load").err, "name the store")
 	mentions(t, must(t, exitUsage, "load", "--store", "facts.db").err, "no address of a store")
 	mentions(t, must(t, exitUsage, "load", "--store", "postgres://${env:PROPENSITY_NOT_THERE}").err, "not there")
