@@ -15,5 +15,6 @@ func (a *app) featuresCommand() *cobra.Command {
 	c.AddCommand(a.featuresBuildCommand())
 	c.AddCommand(a.featuresCheckCommand())
 	c.AddCommand(a.featuresShowCommand())
+	c.AddCommand(a.featuresSQLCommand())
 	return c
 }
