@@ -23,7 +23,7 @@ import (
 func (p *Plan) Labels(model string, part *facts.Part, at []Moment, asOf int64) (label []float64, open []bool, err error) {
 	m, err := p.model(model)
 	if err == nil {
-		err = p.checkMoments(part, at)
+		err = p.check(part, at)
 	}
 	if err != nil {
 		return nil, nil, err

@@ -17,7 +17,7 @@ import (
 // An error wraps ErrProject: a column of the part is not of the kind that a feature
 // or an expression needs.
 func (p *Plan) Rows(part *facts.Part, at []Moment) ([]datasets.Column, error) {
-	if err := p.checkMoments(part, at); err != nil {
+	if err := p.check(part, at); err != nil {
 		return nil, err
 	}
 	s, _ := p.spare.Get().(*scratch)
@@ -46,9 +46,14 @@ func (p *Plan) Rows(part *facts.Part, at []Moment) ([]datasets.Column, error) {
 	return columns, p.derive(columns)
 }
 
-func (p *Plan) checkMoments(part *facts.Part, at []Moment) error {
+func (p *Plan) check(part *facts.Part, at []Moment) error {
 	if len(part.Sources) != len(p.project.Sources) {
 		return fmt.Errorf("%w: facts of %d sources for a project of %d", ErrProject, len(part.Sources), len(p.project.Sources))
+	}
+	for i := range part.Sources {
+		if n, want := len(part.Sources[i].Columns), len(p.project.Sources[i].Columns); n != want {
+			return fmt.Errorf("%w: facts of %s have %d columns, not %d", ErrProject, p.project.Sources[i].Name, n, want)
+		}
 	}
 	for i, m := range at {
 		if m.Account < 0 || m.Account >= len(part.Accounts) {

@@ -175,8 +175,9 @@ func TestUnusableProjects(t *testing.T) {
 		"change": {func(p *spec.Project) {
 			p.Models[0].Label = spec.Label{Kind: spec.LabelChange, From: "subscriptions", Value: "mrr", By: 1}
 		}, `no column "mrr"`},
-		"population":  {func(p *spec.Project) { p.Models[0].Population = "some" }, `no population "some"`},
-		"other facts": {func(p *spec.Project) { p.Sources = append(p.Sources, p.Sources[0]) }, "2 sources for a project of 3"},
+		"population":    {func(p *spec.Project) { p.Models[0].Population = "some" }, `no population "some"`},
+		"other columns": {func(p *spec.Project) { p.Sources[1].Columns = []spec.Column{{Name: "plan"}} }, "facts of subscriptions have 0 columns, not 1"},
+		"other facts":   {func(p *spec.Project) { p.Sources = append(p.Sources, p.Sources[0]) }, "2 sources for a project of 3"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := base()
