@@ -35,7 +35,10 @@ const (
 	exitNo     = 3 // a gate or check said no
 )
 
-const defaultRegistry = "registry"
+const (
+	defaultRegistry = "registry"
+	defaultConfig   = "propensity.yaml"
+)
 
 // errUsage is wrapped by errors of how a command was called, errNo by those of a
 // gate or check that said no: not a failure, but nothing was promoted either.
@@ -117,7 +120,7 @@ Exit codes: 0 done, 1 failed, 2 used wrongly, 3 a gate or check said no.`,
 	})
 	f := root.PersistentFlags()
 	f.StringVar(&a.registry, "registry", defaultRegistry, "`directory` of models")
-	f.StringVar(&a.config, "config", "propensity.yaml", "project `file`")
+	f.StringVar(&a.config, "config", defaultConfig, "project `file`")
 	f.Uint64Var(&a.seed, "seed", 1, "seed of everything random")
 	f.BoolVar(&a.json, "json", false, "results as JSON, for machines")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no notes")

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,6 +25,17 @@ type trained struct {
 	Seconds  float64          `json:"seconds"`
 	Manifest *models.Manifest `json:"manifest"`
 	Metrics  *models.Metrics  `json:"metrics"`
+}
+
+// whatToScore is how to name the rows that a version is to score.
+func (a *app) whatToScore(m *models.Manifest) string {
+	if !slices.ContainsFunc(m.Files, func(f models.FileHash) bool { return f.Name == models.FeaturesFile }) {
+		return "--in new.csv"
+	}
+	if a.config != defaultConfig {
+		return "--facts --config " + a.config
+	}
+	return "--facts"
 }
 
 // showTrained tells people how the training went.
@@ -48,7 +60,7 @@ func (a *app) showTrained(t *trained) {
 	switch {
 	case t.Promoted:
 		a.print("%s@%d is champion: %s", t.Name, t.Version, filepath.Join(a.registry, t.Name, "v"+strconv.Itoa(t.Version)))
-		a.print("next: propensity score %s@champion%s --in new.csv --out scores.csv", t.Name, a.registryFlag())
+		a.print("next: propensity score %s@champion%s %s --out scores.csv", t.Name, a.registryFlag(), a.whatToScore(m))
 	case t.Kept:
 		a.print("%s@%d is published, and not promoted, as asked: %s", t.Name, t.Version, filepath.Join(a.registry, t.Name, "v"+strconv.Itoa(t.Version)))
 		a.print("next: propensity models promote %s@%d%s", t.Name, t.Version, a.registryFlag())
