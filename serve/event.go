@@ -28,10 +28,11 @@ type events struct {
 }
 
 // Instants of facts: before 1990 clocks were not set; what is dated much later than
-// now, and is no interval, has not happened.
+// now, and is no interval, has not happened; and what says that it arrived was known.
 const (
 	earliestFact = int64(631_152_000_000_000)
 	aheadOfNow   = int64(24 * time.Hour / time.Microsecond)
+	aheadOfClock = int64(5 * time.Minute / time.Microsecond)
 )
 
 // event is one fact on its way.
@@ -309,26 +310,33 @@ func (e *event) times(known *source, at func(string) string) {
 		kind = known.Kind
 	}
 	if !e.hasOccurred {
-		if kind == spec.Attributes || kind == spec.Users || e.attributesOnly {
+		switch {
+		case kind == spec.Users:
+			e.occurred = facts.Always
+		case kind == spec.Attributes || e.attributesOnly:
 			e.occurred = e.now
-		} else if !e.faulty {
+		case !e.faulty:
 			e.fault(at("occurred_at"), "occurred_at is missing: when it happened, such as 2026-03-01T09:30:00Z")
 		}
 	}
-	late := func(name string, us int64) {
-		if us < earliestFact {
+	dated := func(name string, us, most int64) {
+		if us < earliestFact && us != facts.Always {
 			e.fault(at(name), "%s %s is before 1990", name, datasets.FormatTime(us))
 		}
-		if us > e.now+aheadOfNow && kind != spec.Intervals {
+		if us > most {
 			e.fault(at(name), "%s %s is in the future: it is %s", name, datasets.FormatTime(us), datasets.FormatTime(e.now))
 		}
 	}
 	if e.faulty {
 		return
 	}
-	late("occurred_at", e.occurred)
+	most := e.now + aheadOfNow
+	if kind == spec.Intervals {
+		most = facts.Never // it is known when they will begin
+	}
+	dated("occurred_at", e.occurred, most)
 	if e.hasArrived {
-		late("arrived_at", e.arrived)
+		dated("arrived_at", e.arrived, e.now+aheadOfClock)
 	}
 	if !e.hasEnded {
 		return

@@ -11,7 +11,7 @@ import (
 
 // Memory is a store in memory: what it has ends with it.
 type Memory struct {
-	clock clock
+	clock
 	mu    sync.RWMutex // of the map
 	known map[string]*account
 }
@@ -36,7 +36,7 @@ func (m *Memory) Append(ctx context.Context, list []facts.Fact) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	records, err := recordsOf(list, m.clock.now())
+	records, err := recordsOf(list, m.now())
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func openSQLite(ctx context.Context, path string) (Store, error) {
 	if path == "" {
 		return nil, fmt.Errorf("%w: sqlite: names no file: write sqlite:PATH", ErrURL)
 	}
-	db := sql.OpenDB(sqliteConnector(path))
+	db := sql.OpenDB(sqliteConnector{path, 8 << 10})
 	db.SetMaxOpenConns(max(4, runtime.GOMAXPROCS(0)))
 	db.SetMaxIdleConns(4)
 	s := &sqliteStore{db: db, writer: &sqliteWriter{path: path}}
@@ -54,14 +54,18 @@ func openSQLite(ctx context.Context, path string) (Store, error) {
 	return s, nil
 }
 
-// sqliteConnector opens connections to a file.
-type sqliteConnector string
+// sqliteConnector opens connections to a file, each with so many KiB of its pages in
+// memory.
+type sqliteConnector struct {
+	path  string
+	cache int
+}
 
 func (c sqliteConnector) Connect(context.Context) (driver.Conn, error) {
 	query := url.Values{"_txlock": {"immediate"}, "_pragma": {
-		"busy_timeout(10000)", "journal_mode(wal)", "synchronous(full)", "wal_autocheckpoint(4000)", "cache_size(-65536)",
+		"busy_timeout(10000)", "journal_mode(wal)", "synchronous(full)", "wal_autocheckpoint(4000)", fmt.Sprintf("cache_size(-%d)", c.cache),
 	}}
-	name := url.URL{Scheme: "file", Path: string(c), OmitHost: true, RawQuery: query.Encode()}
+	name := url.URL{Scheme: "file", Path: c.path, OmitHost: true, RawQuery: query.Encode()}
 	return (&sqlite.Driver{}).Open(name.String())
 }
 
@@ -164,7 +168,7 @@ func (w *sqliteWriter) prepare(ctx context.Context) (err error) {
 	if w.conn != nil {
 		return nil
 	}
-	if w.conn, err = sqliteConnector(w.path).Connect(ctx); err != nil {
+	if w.conn, err = (sqliteConnector{w.path, 64 << 10}).Connect(ctx); err != nil {
 		w.conn = nil
 		return err
 	}
