@@ -140,7 +140,7 @@ func (e *emitter) read(source int) (string, error) {
 	if s.Kind == spec.Intervals {
 		start = s.Start
 	}
-	occurred := strconv.FormatInt(always, 10)
+	occurred := e.d.bigint(strconv.FormatInt(always, 10))
 	if start != "" {
 		name, err := role(start)
 		if err != nil {
@@ -148,7 +148,7 @@ func (e *emitter) read(source int) (string, error) {
 		}
 		occurred = e.d.micros(name)
 	}
-	add(fmt.Sprintf("CAST(%s AS bigint)", occurred), "occurred")
+	add(occurred, "occurred")
 	switch {
 	case s.Arrived != "":
 		name, err := role(s.Arrived)
@@ -204,7 +204,10 @@ func (e *emitter) read(source int) (string, error) {
 	}
 	where := []string{"account IS NOT NULL"}
 	if start != "" {
-		where = append(where, fmt.Sprintf("occurred BETWEEN %d AND %s", year1990, e.limit()), e.arrived(s)+" <= "+e.limit())
+		where = append(where, fmt.Sprintf("occurred BETWEEN %d AND %s", year1990, e.limit()))
+	}
+	if arrived := e.arrived(s); arrived != "occurred" {
+		where = append(where, arrived+" <= "+e.limit())
 	}
 	if s.Kind == spec.Intervals {
 		where = append(where, "(ended IS NULL OR ended >= occurred)")

@@ -354,18 +354,15 @@ func (e *emitter) grid(since string) (string, error) {
 		}
 		wall = fmt.Sprintf("n * %d", microsDay)
 	}
-	place := func(at string) string {
-		w := e.d.wall(at, e.zone)
-		if m.Every.Months > 0 {
-			return e.d.monthOf(w)
-		}
-		return e.d.day(w)
+	place := e.d.day
+	if m.Every.Months > 0 {
+		place = e.d.monthOf
 	}
 	// From the one before the first fact: numbers are above the start, as facts are of
 	// 1990 or later.
 	first := fmt.Sprintf("%d + (%s) * %d", start, e.d.div(fmt.Sprintf("lo - %d", start), strconv.FormatInt(step, 10)), step)
 	body := "SELECT " + e.d.series("lo", "greatest(lo, hi)", step) + "\nFROM (\n  SELECT " + first + " AS lo, hi FROM (\n    SELECT " + place("low") + " AS lo, " + place("high") + " AS hi FROM (\n      SELECT " +
-		low + " AS low, " + high + " AS high FROM " + since + "\n    ) AS a\n  ) AS b\n) AS c" + e.d.seriesFrom("lo", "greatest(lo, hi)", step)
+		e.d.wall("low", e.zone) + " AS low, " + e.d.wall("high", e.zone) + " AS high FROM (SELECT " + low + " AS low, " + high + " AS high FROM " + since + ") AS a\n    ) AS b\n  ) AS c\n) AS d" + e.d.seriesFrom("lo", "greatest(lo, hi)", step)
 	numbers, err := e.step("numbers", "The numbers of the days or months of moments.", body)
 	if err != nil {
 		return "", err

@@ -284,7 +284,15 @@ func rowsOf(t *testing.T, p *spec.Project, model string, list []facts.Fact, asOf
 			kept = append(kept, i)
 		}
 	}
-	return (&datasets.Table{Columns: append(momentColumns(part, at), columns...)}).Take(kept)
+	table := &datasets.Table{Columns: momentColumns(part, at)}
+	for _, m := range p.Models {
+		for _, c := range columns {
+			if m.Name == model && (m.Features == nil || slices.Contains(m.Features, c.Name)) {
+				table.Columns = append(table.Columns, c)
+			}
+		}
+	}
+	return table.Take(kept)
 }
 
 // labelsOf are those of the engine that have an answer.

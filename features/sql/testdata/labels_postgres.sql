@@ -8,7 +8,7 @@ WITH "subscriptions_records" AS (
     occurred AS arrived
   FROM (
     SELECT nullif(CAST(t."account_id" AS text) COLLATE "C", '') AS account,
-      CAST(CAST(floor(extract(epoch FROM t."started_at") * 1000000) AS bigint) AS bigint) AS occurred,
+      CAST(floor(extract(epoch FROM t."started_at") * 1000000) AS bigint) AS occurred,
       CAST(NULL AS bigint) AS told,
       CAST(NULL AS text) AS id,
       CAST(floor(extract(epoch FROM t."ended_at") * 1000000) AS bigint) AS ended,
@@ -17,7 +17,6 @@ WITH "subscriptions_records" AS (
   ) AS r
   WHERE account IS NOT NULL
     AND occurred BETWEEN 631152000000000 AND CAST(floor(extract(epoch FROM now()) * 1000000) AS bigint)
-    AND occurred <= CAST(floor(extract(epoch FROM now()) * 1000000) AS bigint)
     AND (ended IS NULL OR ended >= occurred)
 ),
 
@@ -45,7 +44,7 @@ WITH "subscriptions_records" AS (
     occurred AS arrived
   FROM (
     SELECT nullif(CAST(t."account_id" AS text) COLLATE "C", '') AS account,
-      CAST(CAST(floor(extract(epoch FROM t."created_at") * 1000000) AS bigint) AS bigint) AS occurred,
+      CAST(floor(extract(epoch FROM t."created_at") * 1000000) AS bigint) AS occurred,
       CAST(NULL AS bigint) AS told,
       CAST(NULL AS text) AS id,
       CAST(t."plan" AS text) COLLATE "C" AS "v_plan"
@@ -53,7 +52,6 @@ WITH "subscriptions_records" AS (
   ) AS r
   WHERE account IS NOT NULL
     AND occurred BETWEEN 631152000000000 AND CAST(floor(extract(epoch FROM now()) * 1000000) AS bigint)
-    AND occurred <= CAST(floor(extract(epoch FROM now()) * 1000000) AS bigint)
 ),
 
 -- The records of source events that are facts: dated, and of an account.
@@ -62,7 +60,7 @@ WITH "subscriptions_records" AS (
     coalesce(told, occurred) AS arrived
   FROM (
     SELECT nullif(CAST(t."account_id" AS text) COLLATE "C", '') AS account,
-      CAST(CAST(floor(extract(epoch FROM t."occurred_at") * 1000000) AS bigint) AS bigint) AS occurred,
+      CAST(floor(extract(epoch FROM t."occurred_at") * 1000000) AS bigint) AS occurred,
       CAST(floor(extract(epoch FROM t."received_at") * 1000000) AS bigint) AS told,
       nullif(CAST(t."event_id" AS text) COLLATE "C", '') AS id,
       CAST(t."event" AS text) COLLATE "C" AS "v_event",
@@ -90,11 +88,11 @@ WITH "subscriptions_records" AS (
   SELECT n
   FROM (
     SELECT 0 + ((lo - 0) / 1) * 1 AS lo, hi FROM (
-      SELECT CAST(12 * extract(year FROM (TIMESTAMP 'epoch' + (CAST(extract(epoch FROM (TIMESTAMPTZ 'epoch' + low * INTERVAL '1 microsecond') AT TIME ZONE 'Europe/Berlin') * 1000000 AS bigint)) * INTERVAL '1 microsecond')) + extract(month FROM (TIMESTAMP 'epoch' + (CAST(extract(epoch FROM (TIMESTAMPTZ 'epoch' + low * INTERVAL '1 microsecond') AT TIME ZONE 'Europe/Berlin') * 1000000 AS bigint)) * INTERVAL '1 microsecond')) - 1 AS bigint) AS lo, CAST(12 * extract(year FROM (TIMESTAMP 'epoch' + (CAST(extract(epoch FROM (TIMESTAMPTZ 'epoch' + high * INTERVAL '1 microsecond') AT TIME ZONE 'Europe/Berlin') * 1000000 AS bigint)) * INTERVAL '1 microsecond')) + extract(month FROM (TIMESTAMP 'epoch' + (CAST(extract(epoch FROM (TIMESTAMPTZ 'epoch' + high * INTERVAL '1 microsecond') AT TIME ZONE 'Europe/Berlin') * 1000000 AS bigint)) * INTERVAL '1 microsecond')) - 1 AS bigint) AS hi FROM (
-        SELECT min(first) AS low, (SELECT ends FROM "history") AS high FROM "since"
-      ) AS a
-    ) AS b
-  ) AS c, generate_series(lo, greatest(lo, hi), CAST(1 AS bigint)) AS n
+      SELECT CAST(12 * extract(year FROM (TIMESTAMP 'epoch' + low * INTERVAL '1 microsecond')) + extract(month FROM (TIMESTAMP 'epoch' + low * INTERVAL '1 microsecond')) - 1 AS bigint) AS lo, CAST(12 * extract(year FROM (TIMESTAMP 'epoch' + high * INTERVAL '1 microsecond')) + extract(month FROM (TIMESTAMP 'epoch' + high * INTERVAL '1 microsecond')) - 1 AS bigint) AS hi FROM (
+        SELECT CAST(extract(epoch FROM (TIMESTAMPTZ 'epoch' + low * INTERVAL '1 microsecond') AT TIME ZONE 'Europe/Berlin') * 1000000 AS bigint) AS low, CAST(extract(epoch FROM (TIMESTAMPTZ 'epoch' + high * INTERVAL '1 microsecond') AT TIME ZONE 'Europe/Berlin') * 1000000 AS bigint) AS high FROM (SELECT min(first) AS low, (SELECT ends FROM "history") AS high FROM "since") AS a
+      ) AS b
+    ) AS c
+  ) AS d, generate_series(lo, greatest(lo, hi), CAST(1 AS bigint)) AS n
 ),
 
 -- The first instants of days of Europe/Berlin.

@@ -9,7 +9,7 @@ WITH `subscriptions_records` AS (
     occurred AS arrived
   FROM (
     SELECT nullif(CAST(t.`account_id` AS STRING), '') AS account,
-      CAST(unix_micros(CAST(t.`started_at` AS TIMESTAMP)) AS bigint) AS occurred,
+      unix_micros(CAST(t.`started_at` AS TIMESTAMP)) AS occurred,
       CAST(NULL AS bigint) AS told,
       CAST(NULL AS STRING) AS id,
       unix_micros(CAST(t.`ended_at` AS TIMESTAMP)) AS ended,
@@ -18,7 +18,6 @@ WITH `subscriptions_records` AS (
   ) AS r
   WHERE account IS NOT NULL
     AND occurred BETWEEN 631152000000000 AND unix_micros(current_timestamp())
-    AND occurred <= unix_micros(current_timestamp())
     AND (ended IS NULL OR ended >= occurred)
     AND if(current_timezone() IN ('UTC', 'Etc/UTC', 'Z'), true, raise_error('SET TIME ZONE ''UTC'' first'))
 ),
@@ -47,7 +46,7 @@ WITH `subscriptions_records` AS (
     occurred AS arrived
   FROM (
     SELECT nullif(CAST(t.`account_id` AS STRING), '') AS account,
-      CAST(unix_micros(CAST(t.`created_at` AS TIMESTAMP)) AS bigint) AS occurred,
+      unix_micros(CAST(t.`created_at` AS TIMESTAMP)) AS occurred,
       CAST(NULL AS bigint) AS told,
       CAST(NULL AS STRING) AS id,
       CAST(t.`plan` AS STRING) AS `v_plan`
@@ -55,7 +54,6 @@ WITH `subscriptions_records` AS (
   ) AS r
   WHERE account IS NOT NULL
     AND occurred BETWEEN 631152000000000 AND unix_micros(current_timestamp())
-    AND occurred <= unix_micros(current_timestamp())
     AND if(current_timezone() IN ('UTC', 'Etc/UTC', 'Z'), true, raise_error('SET TIME ZONE ''UTC'' first'))
 ),
 
@@ -65,7 +63,7 @@ WITH `subscriptions_records` AS (
     coalesce(told, occurred) AS arrived
   FROM (
     SELECT nullif(CAST(t.`account_id` AS STRING), '') AS account,
-      CAST(unix_micros(CAST(t.`occurred_at` AS TIMESTAMP)) AS bigint) AS occurred,
+      unix_micros(CAST(t.`occurred_at` AS TIMESTAMP)) AS occurred,
       unix_micros(CAST(t.`received_at` AS TIMESTAMP)) AS told,
       nullif(CAST(t.`event_id` AS STRING), '') AS id,
       CAST(t.`event` AS STRING) AS `v_event`,
@@ -94,11 +92,11 @@ WITH `subscriptions_records` AS (
   SELECT explode(sequence(lo, greatest(lo, hi), CAST(1 AS bigint))) AS n
   FROM (
     SELECT 0 + ((lo - 0) div 1) * 1 AS lo, hi FROM (
-      SELECT CAST(12 * extract(year FROM timestamp_micros((unix_micros(from_utc_timestamp(timestamp_micros(low), 'Europe/Berlin'))))) + extract(month FROM timestamp_micros((unix_micros(from_utc_timestamp(timestamp_micros(low), 'Europe/Berlin'))))) - 1 AS bigint) AS lo, CAST(12 * extract(year FROM timestamp_micros((unix_micros(from_utc_timestamp(timestamp_micros(high), 'Europe/Berlin'))))) + extract(month FROM timestamp_micros((unix_micros(from_utc_timestamp(timestamp_micros(high), 'Europe/Berlin'))))) - 1 AS bigint) AS hi FROM (
-        SELECT min(first) AS low, (SELECT ends FROM `history`) AS high FROM `since`
-      ) AS a
-    ) AS b
-  ) AS c
+      SELECT CAST(12 * extract(year FROM timestamp_micros(low)) + extract(month FROM timestamp_micros(low)) - 1 AS bigint) AS lo, CAST(12 * extract(year FROM timestamp_micros(high)) + extract(month FROM timestamp_micros(high)) - 1 AS bigint) AS hi FROM (
+        SELECT unix_micros(from_utc_timestamp(timestamp_micros(low), 'Europe/Berlin')) AS low, unix_micros(from_utc_timestamp(timestamp_micros(high), 'Europe/Berlin')) AS high FROM (SELECT min(first) AS low, (SELECT ends FROM `history`) AS high FROM `since`) AS a
+      ) AS b
+    ) AS c
+  ) AS d
 ),
 
 -- The first instants of days of Europe/Berlin.

@@ -8,7 +8,7 @@ WITH "subscriptions_records" AS (
     occurred AS arrived
   FROM (
     SELECT nullif(CAST(t."account_id" AS VARCHAR), '') AS account,
-      CAST(epoch_us(t."started_at") AS bigint) AS occurred,
+      epoch_us(t."started_at") AS occurred,
       CAST(NULL AS bigint) AS told,
       CAST(NULL AS VARCHAR) AS id,
       epoch_us(t."ended_at") AS ended,
@@ -17,7 +17,6 @@ WITH "subscriptions_records" AS (
   ) AS r
   WHERE account IS NOT NULL
     AND occurred BETWEEN 631152000000000 AND epoch_us(now())
-    AND occurred <= epoch_us(now())
     AND (ended IS NULL OR ended >= occurred)
 ),
 
@@ -45,7 +44,7 @@ WITH "subscriptions_records" AS (
     occurred AS arrived
   FROM (
     SELECT nullif(CAST(t."account_id" AS VARCHAR), '') AS account,
-      CAST(epoch_us(t."created_at") AS bigint) AS occurred,
+      epoch_us(t."created_at") AS occurred,
       CAST(NULL AS bigint) AS told,
       CAST(NULL AS VARCHAR) AS id,
       CAST(t."plan" AS VARCHAR) AS "v_plan"
@@ -53,7 +52,6 @@ WITH "subscriptions_records" AS (
   ) AS r
   WHERE account IS NOT NULL
     AND occurred BETWEEN 631152000000000 AND epoch_us(now())
-    AND occurred <= epoch_us(now())
 ),
 
 -- The records of source events that are facts: dated, and of an account.
@@ -62,7 +60,7 @@ WITH "subscriptions_records" AS (
     coalesce(told, occurred) AS arrived
   FROM (
     SELECT nullif(CAST(t."account_id" AS VARCHAR), '') AS account,
-      CAST(epoch_us(t."occurred_at") AS bigint) AS occurred,
+      epoch_us(t."occurred_at") AS occurred,
       epoch_us(t."received_at") AS told,
       nullif(CAST(t."event_id" AS VARCHAR), '') AS id,
       CAST(t."event" AS VARCHAR) AS "v_event",
@@ -90,11 +88,11 @@ WITH "subscriptions_records" AS (
   SELECT unnest(generate_series(lo, greatest(lo, hi), CAST(1 AS bigint))) AS n
   FROM (
     SELECT 0 + ((lo - 0) // 1) * 1 AS lo, hi FROM (
-      SELECT CAST(12 * extract(year FROM make_timestamp((epoch_us(timezone('Europe/Berlin', make_timestamptz(low)))))) + extract(month FROM make_timestamp((epoch_us(timezone('Europe/Berlin', make_timestamptz(low)))))) - 1 AS bigint) AS lo, CAST(12 * extract(year FROM make_timestamp((epoch_us(timezone('Europe/Berlin', make_timestamptz(high)))))) + extract(month FROM make_timestamp((epoch_us(timezone('Europe/Berlin', make_timestamptz(high)))))) - 1 AS bigint) AS hi FROM (
-        SELECT min(first) AS low, (SELECT ends FROM "history") AS high FROM "since"
-      ) AS a
-    ) AS b
-  ) AS c
+      SELECT CAST(12 * extract(year FROM make_timestamp(low)) + extract(month FROM make_timestamp(low)) - 1 AS bigint) AS lo, CAST(12 * extract(year FROM make_timestamp(high)) + extract(month FROM make_timestamp(high)) - 1 AS bigint) AS hi FROM (
+        SELECT epoch_us(timezone('Europe/Berlin', make_timestamptz(low))) AS low, epoch_us(timezone('Europe/Berlin', make_timestamptz(high))) AS high FROM (SELECT min(first) AS low, (SELECT ends FROM "history") AS high FROM "since") AS a
+      ) AS b
+    ) AS c
+  ) AS d
 ),
 
 -- The first instants of days of Europe/Berlin.
