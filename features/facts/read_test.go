@@ -3,8 +3,10 @@ package facts
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -415,6 +417,44 @@ func TestMicrosOf(t *testing.T) {
 		if got := microsOf(x); got != datasets.MissingTime {
 			t.Errorf("%v is %d", x, got)
 		}
+	}
+}
+
+// A database is a source like a file: the same facts from a table and a query of it.
+func TestReadSQL(t *testing.T) {
+	dir := write(t, map[string]string{"events.csv": "account,at,n\na,2024-01-02 03:04:05,1\nb,2024-01-01 00:00:00,\n,2024-01-01 00:00:00,3\na,2024-01-01 00:00:00,2.5\n"})
+	defer os.RemoveAll(dir)
+	db, err := sql.Open("sqlite", filepath.Join(dir, "e.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(`CREATE TABLE events (account TEXT, at TIMESTAMP, n REAL, other TEXT);
+		INSERT INTO events VALUES ('a', '2024-01-02 03:04:05', 1, 'x'), ('b', '2024-01-01 00:00:00', NULL, 'x'), (NULL, '2024-01-01 00:00:00', 3, 'x'), ('a', '2024-01-01 00:00:00', 2.5, 'x')`); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var first map[string][]string
+	for _, s := range []spec.Source{{Path: "events.csv"}, {From: "sqlite:e.db", Table: "events"}, {From: "sqlite:e.db", Query: "SELECT n, at, account FROM events"}} {
+		s.Name, s.Kind, s.Account, s.Time, s.Columns = "events", spec.Events, "account", "at", []spec.Column{{Name: "n"}}
+		c, err := Read(context.Background(), &spec.Project{Sources: []spec.Source{s}}, ReadOptions{Dir: dir, Now: at(300)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, lines := all(t, c)
+		if first == nil {
+			first = lines
+		}
+		excluded := c.Excluded()
+		if !maps.EqualFunc(lines, first, slices.Equal) || len(lines) != 2 || len(excluded) != 1 || excluded[0].Count != 1 || !strings.HasSuffix(excluded[0].First, ", record 3") {
+			t.Errorf("%s%s%s: %q, %v", s.Path, s.Table, s.Query, lines, excluded)
+		}
+		c.Close()
+	}
+	p := &spec.Project{Sources: []spec.Source{{Name: "events", Kind: spec.Events, From: "sqlite:e.db", Table: "none", Account: "account", Time: "at"}}}
+	if _, err := Read(context.Background(), p, ReadOptions{Dir: dir, Now: at(300)}); !errors.Is(err, ErrSource) || !strings.Contains(err.Error(), "none") {
+		t.Error(err)
 	}
 }
 
