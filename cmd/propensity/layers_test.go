@@ -34,7 +34,7 @@ func libraryOwners() map[string]string {
 		"github.com/sjwhitworth/golearn": "train/golearn",
 		"cel.dev":                        "features/expr",
 		"gonum.org/v1/plot":              "models/report",
-		"github.com/redis":              "features/online",
+		"github.com/redis":               "features/online",
 	}
 }
 
