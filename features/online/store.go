@@ -87,7 +87,7 @@ func Open(ctx context.Context, address string) (Store, error) {
 		return openRedis(ctx, url)
 	}
 	// The address itself may hold a password: only its scheme is shown.
-	return nil, fmt.Errorf("%w: %q: write memory:, sqlite:PATH, postgres://... or redis://...", ErrURL, scheme+":...")
+	return nil, fmt.Errorf("%w: %q: it is none of memory:, sqlite:PATH, postgres:// and redis:// addresses", ErrURL, scheme+":...")
 }
 
 // Limits of what a store takes, in bytes; MaxAppend in facts.
