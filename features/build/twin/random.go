@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"time"
 
 	"propensity/datasets"
 	"propensity/features/build"
@@ -190,8 +189,9 @@ func model(rng *rand.Rand, p *spec.Project, i int) spec.Model {
 	return m
 }
 
-// begin is before a change of the clocks in New York and in Berlin.
-var begin = time.Date(2025, 2, 20, 0, 0, 0, 0, time.UTC).UnixMicro()
+// begin is 20 February 2025, before a change of the clocks in New York and in Berlin;
+// microseconds since 1970 UTC.
+const begin int64 = 20139 * dayMicros
 
 // instant is one of few, so that many coincide.
 func instant(rng *rand.Rand) int64 {
