@@ -92,6 +92,9 @@ func Run(ctx context.Context, p *spec.Project, o Options) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.AsOf > o.Now {
+		return nil, fmt.Errorf("%w: as of %s is in the future: what is to come is not known yet", ErrProject, datasets.FormatTime(o.AsOf))
+	}
 	const stage, parts = "read", 1000
 	c, err := facts.Read(ctx, p, facts.ReadOptions{Dir: o.Dir, AsOf: o.AsOf, Now: o.Now, Memory: o.Memory, Threads: o.Threads,
 		Progress: func(done, total int64) { o.Progress(stage, int(done*parts/total), parts) }})
@@ -106,7 +109,9 @@ func Run(ctx context.Context, p *spec.Project, o Options) (*Summary, error) {
 		sum.Sources = append(sum.Sources, SourceSummary{p.Sources[s].Name, kept, filtered})
 	}
 	if sum.AsOf == 0 {
-		sum.AsOf = c.Newest()
+		if sum.AsOf = c.Newest(); sum.AsOf == 0 {
+			return nil, fmt.Errorf("%w: no record of its sources is dated, or all are left out: %v", ErrProject, sum.Excluded)
+		}
 		for _, m := range models {
 			// Nothing has come since: the tables are as of then all the same.
 			if old, err := readManifest(filepath.Join(o.Out, m.Name)); err == nil && old != nil && !o.Rebuild && old.AsOf <= o.Now {

@@ -283,6 +283,25 @@ func TestIncrementOfACompany(t *testing.T) {
 	}
 }
 
+// There are no tables of the future, nor of nothing.
+func TestRunOfNothing(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "events.csv"), []byte("account_id,at\n,2024-01-05\na,soon\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	p, err := spec.Parse([]byte("version: 1\naccount: account_id\nsources:\n  events: {path: events.csv, time: at}\n" +
+		"features:\n  - {name: n, from: events, agg: count}\n" +
+		"models:\n  again:\n    moments: {every: 1mo}\n    label: {event: events, within: 30d}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for asOf, says := range map[int64]string{0: "no account id", historyNow + 1: "future"} {
+		if _, err := build.Run(context.Background(), p, build.Options{Dir: dir, Out: t.TempDir(), AsOf: asOf, Now: historyNow}); !errors.Is(err, build.ErrProject) || !strings.Contains(err.Error(), says) {
+			t.Errorf("as of %d: %v", asOf, err)
+		}
+	}
+}
+
 // Rows are final: where a moment came to be known after they were made, of an event
 // that arrived late, that is said.
 func TestRunLate(t *testing.T) {
