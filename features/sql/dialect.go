@@ -18,9 +18,9 @@ type Dialect string
 
 // The dialects.
 const (
-	DuckDB   Dialect = "duckdb"   // 1.3 or later
-	Postgres Dialect = "postgres" // 14 or later
-	Spark    Dialect = "spark"    // 3.5 or later, with the session's timezone UTC
+	DuckDB   Dialect = "duckdb"
+	Postgres Dialect = "postgres"
+	Spark    Dialect = "spark" // with the session's timezone UTC
 )
 
 // Dialects are all there are.

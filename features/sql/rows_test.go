@@ -47,7 +47,7 @@ func TestRowsAreTheEngines(t *testing.T) {
 				{"Asia/Kathmandu", "{every: 1d, while: subscriptions.active}", ""},
 			} {
 				p := parse(t, scenario(t, c.zone, c.moments, c.population, someLabel, ""))
-				if d == sql.Spark && i > 1 { // whose plans take long
+				if d == sql.Spark && i > 0 { // whose plans take long
 					p.Models[0].Features = []string{"n_7d", "to_first", "days_1mo", "last_event", "per_seat"}
 				}
 				if strings.HasPrefix(c.zone, "Asia") {

@@ -25,7 +25,9 @@ def spark(tasks):
                .config("spark.sql.session.timeZone", "UTC").config("spark.ui.enabled", "false")
                .config("spark.sql.shuffle.partitions", "2").config("spark.default.parallelism", "2")
                .config("spark.driver.host", "127.0.0.1").config("spark.driver.bindAddress", "127.0.0.1")
-               .config("spark.sql.codegen.wholeStage", "false").getOrCreate())
+               # Plans of many small steps over a few rows: compiling them is nearly all the work.
+               .config("spark.sql.codegen.wholeStage", "false").config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+               .config("spark.sql.adaptive.enabled", "false").getOrCreate())
     session.sparkContext.setLogLevel("ERROR")
     for t in tasks:
         for name, path in t["tables"].items():
