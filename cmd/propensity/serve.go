@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,6 +43,9 @@ func (a *app) serve(ctx context.Context, addr, store string, poll time.Duration,
 		level = slog.LevelError
 	}
 	logger := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
+	// On one processor Go runs one thread, and a write of a store, one long row of system
+	// calls, would hold up every answer; of two threads the system lets both go on.
+	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
 	cfg := serve.Config{Registry: a.open(), Logger: logger, Poll: poll}
 	if store != "" {
 		facts, err := openStore(ctx, store)
