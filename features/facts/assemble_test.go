@@ -92,7 +92,17 @@ func TestAssemble(t *testing.T) {
 				{Source: "events", Account: "A", ID: "1", Occurred: 10, Arrived: 20, Values: values{"n": number(2)}},
 				{Source: "events", Account: "A", ID: "1", Occurred: 10, Arrived: 30, Values: values{"n": number(1)}},
 			},
-			"0 A 10 10 until 20 - 1\n0 A 10 20 until 30 - 2\n0 A 10 30 - 1\n",
+			"0 A 10 10 until 20 - 1\n0 A 10 30 - 1\n0 A 10 20 until 30 - 2\n",
+		},
+		"a correction that is dated in the future corrects nothing before its date": {
+			[]facts.Fact{
+				{Source: "events", Account: "A", ID: "1", Occurred: 10, Arrived: 10},
+				{Source: "events", Account: "A", ID: "1", Occurred: 90, Arrived: 20},
+				{Source: "events", Account: "A", ID: "1", Occurred: 11, Arrived: 30},
+				{Source: "events", Account: "A", ID: "2", Occurred: 10, Arrived: 10},
+				{Source: "events", Account: "A", ID: "2", Occurred: 90, Arrived: 20},
+			},
+			"0 A 10 10 until 30 - -\n0 A 10 10 until 90 - -\n0 A 11 30 - -\n0 A 90 20 until 30 - -\n0 A 90 20 - -\n",
 		},
 		"facts without an id are all different": {
 			[]facts.Fact{
@@ -210,13 +220,11 @@ func seen(p *facts.Part, moment int64) (out []float64) {
 func seenPlainly(list []facts.Fact, moment int64) (out []float64) {
 	newest := map[[2]string]facts.Fact{}
 	for _, f := range list {
-		if f.Arrived >= moment {
+		if f.Arrived >= moment || f.Occurred >= moment {
 			continue
 		}
 		if f.ID == "" {
-			if f.Occurred < moment {
-				out = append(out, value(f.Values["n"]))
-			}
+			out = append(out, value(f.Values["n"]))
 			continue
 		}
 		key := [2]string{f.Account, f.ID}
@@ -226,9 +234,7 @@ func seenPlainly(list []facts.Fact, moment int64) (out []float64) {
 		}
 	}
 	for _, f := range newest {
-		if f.Occurred < moment {
-			out = append(out, value(f.Values["n"]))
-		}
+		out = append(out, value(f.Values["n"]))
 	}
 	slices.Sort(out)
 	return out

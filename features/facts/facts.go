@@ -45,7 +45,7 @@ type Facts struct {
 	First    []int
 	Occurred []int64 // of an interval: its start
 	Arrived  []int64 // nil: each as it occurred
-	Until    []int64 // when its correction arrived; Never if there is none. nil: no corrections
+	Until    []int64 // when a correction of it has arrived and occurred; Never if there is none. nil: no corrections
 	End      []int64 // of an interval; MissingTime where it has not come. nil: no intervals
 	// Columns are those of spec.Source.Columns, in that order. Missing cells are as
 	// in datasets; codes count per part.

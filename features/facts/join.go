@@ -90,32 +90,32 @@ func (m merges) reach(from string) []merge {
 	return out
 }
 
-// copied are the facts of one account as those of an account that it is part of. Of
-// the versions of a fact that had arrived by then, only the newest is known there.
+// copied are the facts of one account as those of an account that it is part of. Of the
+// versions of a fact, those are left out that count at no moment after the merge.
 func copied(p *spec.Project, list []Fact, from string, m merge) (out []Fact) {
-	type name struct{ source, id string }
-	newest := map[name]int{} // index into out of a version that had arrived
-	arrived := map[name]int64{}
+	var own []Fact
 	for _, f := range list {
-		s := sourceOf(p, f.Source)
-		if f.Account != from || s == nil || s.Kind == spec.Users || s.Kind == spec.Merges {
-			continue
+		if s := sourceOf(p, f.Source); f.Account == from && s != nil && s.Kind != spec.Users && s.Kind != spec.Merges {
+			f.Arrived = max(f.Arrived, Always)
+			own = append(own, f)
 		}
-		key, was := name{f.Source, f.ID}, max(f.Arrived, Always)
-		f.Account, f.Arrived = m.into, max(was, m.at)
-		if f.ID == "" {
-			out = append(out, f)
-			continue
+	}
+	slices.SortFunc(own, func(a, b Fact) int {
+		return cmp.Or(strings.Compare(a.Source, b.Source), strings.Compare(a.ID, b.ID), cmp.Compare(a.Arrived, b.Arrived), compareFacts(sourceOf(p, a.Source), &a, &b))
+	})
+	soonest := Never
+	for k, f := range slices.Backward(own) {
+		if k+1 == len(own) || own[k+1].Source != f.Source || own[k+1].ID != f.ID {
+			soonest = Never
 		}
-		f.ID = from + "/" + f.ID
-		if was <= m.at {
-			if k, ok := newest[key]; ok {
-				if c := cmp.Or(cmp.Compare(arrived[key], was), compareFacts(s, &out[k], &f)); c < 0 {
-					out[k], arrived[key] = f, was
-				}
-				continue
+		counts := max(f.Arrived, f.Occurred)
+		f.Account, f.Arrived = m.into, max(f.Arrived, m.at)
+		if f.ID != "" {
+			f.ID = from + "/" + f.ID
+			if soonest <= max(counts, m.at) {
+				continue // the other account never sees it
 			}
-			newest[key], arrived[key] = len(out), was
+			soonest = counts
 		}
 		out = append(out, f)
 	}

@@ -102,9 +102,8 @@ func (j *joined) copies(a *accounts, r *record, rows []int32, number func(row in
 }
 
 // settleCopies gives the rows of copies, from row first of b on, their arrival and
-// id, and leaves out those that were corrected before the merge was known: of the
-// versions that had arrived by then only the newest is known. It gives the rows that
-// stay.
+// id, and leaves out those that count at no moment after the merge was known. It gives
+// the rows that stay.
 func (j *joined) settleCopies(b *Batch, first int, edges []int64) []int {
 	rows := make([]int, 0, len(edges))
 	for k := range edges {
@@ -118,13 +117,18 @@ func (j *joined) settleCopies(b *Batch, first int, edges []int64) []int {
 				cmp.Compare(b.Arrived[x], b.Arrived[y]), b.compareContent(x, y))
 		})
 	}
-	stay := rows[:0]
-	for k, i := range rows {
-		if named && b.ID.Codes[i] >= 0 && k+1 < len(rows) {
-			next := rows[k+1]
-			if edges[next-first] == edges[i-first] && b.ID.Codes[next] == b.ID.Codes[i] && b.Arrived[next] <= at(i) {
+	var stay []int
+	soonest := Never // when a later version of the same fact counts
+	for k, i := range slices.Backward(rows) {
+		if named && b.ID.Codes[i] >= 0 {
+			if k+1 == len(rows) || edges[rows[k+1]-first] != edges[i-first] || b.ID.Codes[rows[k+1]] != b.ID.Codes[i] {
+				soonest = Never
+			}
+			counts := max(b.Arrived[i], b.Occurred[i])
+			if soonest <= max(counts, at(i)) {
 				continue
 			}
+			soonest = counts
 		}
 		stay = append(stay, i)
 	}

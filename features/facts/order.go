@@ -19,6 +19,8 @@ type Batch struct {
 	// ID holds a text a row, -1 is none; a zero Column: no fact has one.
 	ID      datasets.Column
 	Columns []datasets.Column
+
+	said []int64 // when what a row says had first arrived; nil: as the row did
 }
 
 // Settle orders the batch by account and total order, finds which version replaces
@@ -95,18 +97,31 @@ func (b *Batch) versions() (kept []int, until []int64) {
 		return b.compareContent(i, j)
 	})
 	again := make([]bool, len(b.Occurred))
-	last := named[0]
-	for _, i := range named[1:] {
-		if b.Account[last] == b.Account[i] && b.ID.Codes[last] == b.ID.Codes[i] {
-			if again[i] = b.compareContent(last, i) == 0; again[i] {
-				continue // its first arrival stands
-			}
-			if until == nil {
-				until = slices.Repeat([]int64{Never}, len(b.Occurred))
-			}
-			until[last] = b.arrived(i)
+	of := func(i, j int) bool { return b.Account[i] == b.Account[j] && b.ID.Codes[i] == b.ID.Codes[j] }
+	for k, i := range named[1:] {
+		if last := named[k]; of(last, i) {
+			again[i] = b.compareContent(last, i) == 0 // its first arrival stands
 		}
-		last = i
+	}
+	// A version ends when a later one counts: one that is dated in the future corrects
+	// nothing before its date.
+	next, soonest := -1, Never
+	for _, i := range slices.Backward(named) {
+		if again[i] {
+			continue
+		}
+		if next < 0 || !of(i, next) {
+			soonest = Never
+		} else if until == nil {
+			until = slices.Repeat([]int64{Never}, len(b.Occurred))
+		}
+		if soonest != Never {
+			until[i] = soonest
+		}
+		next, soonest = i, min(soonest, max(b.arrived(i), b.Occurred[i]))
+	}
+	if until != nil {
+		b.firstSaid(named)
 	}
 	for i, a := range again {
 		if !a {
@@ -114,6 +129,27 @@ func (b *Batch) versions() (kept []int, until []int64) {
 		}
 	}
 	return kept, until
+}
+
+// firstSaid finds, of the rows of ids that came more than once, when what each says had
+// first arrived. A version that says again what was said before another one stands where
+// that would, so that what stands between them in arrival changes no order.
+func (b *Batch) firstSaid(named []int) {
+	b.said = make([]int64, len(b.Occurred))
+	for i := range b.said {
+		b.said[i] = b.arrived(i)
+	}
+	slices.SortFunc(named, func(i, j int) int {
+		if c := cmp.Or(cmp.Compare(b.Account[i], b.Account[j]), cmp.Compare(b.ID.Codes[i], b.ID.Codes[j])); c != 0 {
+			return c
+		}
+		return cmp.Or(b.compareContent(i, j), cmp.Compare(b.arrived(i), b.arrived(j)))
+	})
+	for k, i := range named[1:] {
+		if last := named[k]; b.Account[last] == b.Account[i] && b.ID.Codes[last] == b.ID.Codes[i] && b.compareContent(last, i) == 0 {
+			b.said[i] = b.said[last]
+		}
+	}
 }
 
 // repeated are the rows whose id another row has too.
@@ -139,6 +175,13 @@ func (b *Batch) arrived(i int) int64 {
 	return b.Arrived[i]
 }
 
+func (b *Batch) firstArrived(i int) int64 {
+	if b.said != nil {
+		return b.said[i]
+	}
+	return b.arrived(i)
+}
+
 // compare is the order of Facts: account, then the total order.
 func (b *Batch) compare(i, j int) int {
 	if c := cmp.Compare(b.Account[i], b.Account[j]); c != 0 {
@@ -147,7 +190,7 @@ func (b *Batch) compare(i, j int) int {
 	if c := cmp.Compare(b.Occurred[i], b.Occurred[j]); c != 0 {
 		return c
 	}
-	if c := cmp.Compare(b.arrived(i), b.arrived(j)); c != 0 {
+	if c := cmp.Compare(b.firstArrived(i), b.firstArrived(j)); c != 0 {
 		return c
 	}
 	if b.ID.Kind != 0 {
@@ -155,7 +198,7 @@ func (b *Batch) compare(i, j int) int {
 			return c
 		}
 	}
-	return b.compareContent(i, j)
+	return cmp.Or(b.compareContent(i, j), cmp.Compare(b.arrived(i), b.arrived(j)))
 }
 
 func (b *Batch) id(i int) string {

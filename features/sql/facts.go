@@ -46,8 +46,12 @@ func (e *emitter) factsOf(source int) (string, error) {
 		if from, err = e.step(s.Name+"_versions", "What is said again, word for word, is left out.", e.versions(read, order)); err != nil {
 			return "", fault(err)
 		}
-		until = fmt.Sprintf("CASE WHEN id IS NULL THEN %d ELSE coalesce(lead(arrived) OVER versions, %d) END", int64(never), int64(never))
-		windows += ",\n  versions AS (PARTITION BY account, id ORDER BY " + strings.Join(versionOrder(order), ", ") + ")"
+		order = slices.Clone(order)
+		order[1] = "said"
+		windows = "WINDOW facts AS (PARTITION BY account ORDER BY " + strings.Join(order, ", ") + ")"
+		// A version ends when a later one has arrived and occurred.
+		until = fmt.Sprintf("CASE WHEN id IS NULL THEN %d ELSE coalesce(min(greatest(arrived, occurred)) OVER versions, %d) END", int64(never), int64(never))
+		windows += ",\n  versions AS (PARTITION BY account, id ORDER BY " + strings.Join(versionOrder(order), ", ") + " ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)"
 	}
 	body := "SELECT *,\n  " + until + " AS until,\n  row_number() OVER facts AS seq\nFROM " + from + "\n" + windows
 	name, err := e.step(s.Name+"_facts", "Until when each version of a fact counts, and the total order of the account's facts.", body)
@@ -80,14 +84,19 @@ func versionOrder(order []string) []string {
 	return append(out, order[3:]...)
 }
 
-// versions leaves out a version that says what the one before it said.
+// versions leaves out a version that says what the one before it said, and adds when
+// what each says was said first: that is its place in the total order.
 func (e *emitter) versions(from string, order []string) string {
 	same := []string{"lag(occurred) OVER versions = occurred"}
 	for _, c := range order[3:] {
 		c = strings.TrimSuffix(c, " NULLS FIRST")
 		same = append(same, "(lag("+c+") OVER versions IS NOT DISTINCT FROM "+c+")")
 	}
-	return "SELECT * FROM (\n  SELECT *, CASE WHEN id IS NOT NULL AND " + strings.Join(same, "\n      AND ") + " THEN 1 ELSE 0 END AS again\n  FROM " + from +
+	said := "CASE WHEN id IS NULL THEN arrived ELSE min(arrived) OVER (PARTITION BY account, id, occurred"
+	for _, c := range order[3:] {
+		said += ", " + strings.TrimSuffix(c, " NULLS FIRST")
+	}
+	return "SELECT * FROM (\n  SELECT *, " + said + ") END AS said, CASE WHEN id IS NOT NULL AND " + strings.Join(same, "\n      AND ") + " THEN 1 ELSE 0 END AS again\n  FROM " + from +
 		"\n  WINDOW versions AS (PARTITION BY account, id ORDER BY " + strings.Join(versionOrder(order), ", ") + ")\n) AS x\nWHERE again = 0"
 }
 

@@ -194,6 +194,10 @@ func (r *rowWriter) seen(l *lane) (string, error) {
 		at = "f.ended"
 		from = "(SELECT *, row_number() OVER (PARTITION BY account ORDER BY ended, seq) AS end_seq FROM " + name + " WHERE ended IS NOT NULL)"
 	}
+	told := "f.ended" // when it was known
+	if s.Arrived == "" && s.Lag.Micros > 0 {
+		told = fmt.Sprintf("(f.ended + %d)", s.Lag.Micros)
+	}
 	columns := []string{"m.*", at + " AS instant", "f.seq"}
 	if l.ends {
 		columns = append(columns, "f.end_seq")
@@ -202,7 +206,7 @@ func (r *rowWriter) seen(l *lane) (string, error) {
 		columns = append(columns, r.d.day(r.d.wall(at, r.zone))+" AS fact_day")
 	}
 	if l.open {
-		columns = append(columns, "(f.ended IS NULL OR f.ended >= m.moment) AS still")
+		columns = append(columns, "(f.ended IS NULL OR "+told+" >= m.moment) AS still")
 	}
 	for _, v := range l.values {
 		quoted, err := r.value(v)
@@ -210,14 +214,14 @@ func (r *rowWriter) seen(l *lane) (string, error) {
 			return "", err
 		}
 		if !l.ends && slices.Contains(s.AtEnd, v) {
-			columns = append(columns, "CASE WHEN f.ended < m.moment THEN f."+quoted+" END AS "+quoted)
+			columns = append(columns, "CASE WHEN "+told+" < m.moment THEN f."+quoted+" END AS "+quoted)
 			continue
 		}
 		columns = append(columns, "f."+quoted)
 	}
 	on := []string{"f.account = m.account", "f.occurred < m.moment", "f.arrived < m.moment", "f.until >= m.moment"}
 	if l.ends {
-		on = append(on, "f.ended < m.moment")
+		on = append(on, told+" < m.moment")
 	}
 	if !l.whole && len(l.bounds) > 0 {
 		var bounds []string

@@ -40,9 +40,7 @@ func Draw(rng *rand.Rand) (*Company, error) {
 
 // Travel takes one of the company's moments, adds facts that are dated or arrived at that
 // moment or after it, changes ends that had not come by then and what is known with them,
-// and says whether the rows up to the moment are still the same, bit for bit. What is dated
-// after the moment but had arrived before it corrects no other fact: a correction counts
-// from when it arrived, whatever date it moves the fact to.
+// and says whether the rows up to the moment are still the same, bit for bit.
 func (c *Company) Travel(rng *rand.Rand) error {
 	if len(c.Moments) == 0 {
 		return nil
@@ -90,7 +88,7 @@ func (c *Company) Travel(rng *rand.Rand) error {
 			if f.End != datasets.MissingTime {
 				f.End = max(f.End, later)
 			}
-			if f.ID != "" || rng.IntN(4) > 0 {
+			if rng.IntN(4) > 0 {
 				f.Arrived = max(f.Arrived, later)
 			}
 		}

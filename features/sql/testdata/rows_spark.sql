@@ -142,7 +142,7 @@ WITH `subscriptions_records` AS (
 -- What is said again, word for word, is left out.
 `events_versions` AS (
   SELECT * FROM (
-    SELECT *, CASE WHEN id IS NOT NULL AND lag(occurred) OVER versions = occurred
+    SELECT *, CASE WHEN id IS NULL THEN arrived ELSE min(arrived) OVER (PARTITION BY account, id, occurred, `v_event`, `v_seconds`) END AS said, CASE WHEN id IS NOT NULL AND lag(occurred) OVER versions = occurred
         AND (lag(`v_event`) OVER versions IS NOT DISTINCT FROM `v_event`)
         AND (lag(`v_seconds`) OVER versions IS NOT DISTINCT FROM `v_seconds`) THEN 1 ELSE 0 END AS again
     FROM `events_records`
@@ -154,11 +154,11 @@ WITH `subscriptions_records` AS (
 -- Until when each version of a fact counts, and the total order of the account's facts.
 `events_facts` AS (
   SELECT *,
-    CASE WHEN id IS NULL THEN 9223372036854775807 ELSE coalesce(lead(arrived) OVER versions, 9223372036854775807) END AS until,
+    CASE WHEN id IS NULL THEN 9223372036854775807 ELSE coalesce(min(greatest(arrived, occurred)) OVER versions, 9223372036854775807) END AS until,
     row_number() OVER facts AS seq
   FROM `events_versions`
-  WINDOW facts AS (PARTITION BY account ORDER BY occurred, arrived, id NULLS FIRST, `v_event` NULLS FIRST, `v_seconds` NULLS FIRST),
-    versions AS (PARTITION BY account, id ORDER BY arrived, occurred, `v_event` NULLS FIRST, `v_seconds` NULLS FIRST)
+  WINDOW facts AS (PARTITION BY account ORDER BY occurred, said, id NULLS FIRST, `v_event` NULLS FIRST, `v_seconds` NULLS FIRST),
+    versions AS (PARTITION BY account, id ORDER BY arrived, occurred, `v_event` NULLS FIRST, `v_seconds` NULLS FIRST ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)
 ),
 
 -- What had occurred and arrived strictly before each moment, in the version of then.
