@@ -75,7 +75,7 @@ func batchOf(s *spec.Source, numberOf map[string]int32, list []*Fact) (*Batch, e
 	for i, f := range list {
 		b.Account[i], b.Occurred[i], b.Arrived[i] = numberOf[f.Account], f.Occurred, f.Arrived
 		if f.Occurred == datasets.MissingTime {
-			if s.Kind != spec.Attributes {
+			if s.Kind != spec.Attributes && s.Kind != spec.Users {
 				return nil, fmt.Errorf("%w: %s of account %q, id %q, is not dated", ErrFact, s.Name, f.Account, f.ID)
 			}
 			b.Occurred[i] = Always

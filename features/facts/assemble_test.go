@@ -128,6 +128,13 @@ func TestAssemble(t *testing.T) {
 			},
 			"0 A 10 10 - -\n2 A 2 2\n2 B 1 1\n",
 		},
+		"whose a user is may be known without a date": {
+			[]facts.Fact{
+				{Source: "events", Occurred: 10, Arrived: 10, Values: values{"user": text("u1")}},
+				{Source: "users", Account: "B", Occurred: datasets.MissingTime, Arrived: datasets.MissingTime, Values: values{"user": text("u1")}},
+			},
+			fmt.Sprintf("0 B 10 10 - -\n2 B %d %d\n", facts.Always, facts.Always),
+		},
 		"a merged account's facts are the other's from then on, with the version of then": {
 			[]facts.Fact{
 				{Source: "events", Account: "A", ID: "1", Occurred: 10, Arrived: 10, Values: values{"n": number(9)}},
