@@ -211,6 +211,11 @@ func (c *groupColumn) gatherNumbers(xs []float64, index *numberIndex) bool {
 			c.numbers = append(c.numbers, x)
 			continue
 		}
+		small := &index.small[uint8(int(x))]
+		if *small > 0 && c.numbers[*small-1] == x {
+			c.codes = append(c.codes, *small-1)
+			continue
+		}
 		code, ok := index.code(math.Float64bits(x))
 		if !ok || c.hopeless() {
 			return false
@@ -219,6 +224,7 @@ func (c *groupColumn) gatherNumbers(xs []float64, index *numberIndex) bool {
 			c.numbers = append(c.numbers, x)
 		}
 		c.codes = append(c.codes, code)
+		*small = code + 1
 	}
 	return true
 }
@@ -317,6 +323,9 @@ type numberIndex struct {
 	bits  []uint64
 	most  int // codes
 	last  int32
+	// small is a code plus one by the last byte of the whole part, which tells counts
+	// apart; 0 is none.
+	small [256]int32
 }
 
 func (n *numberIndex) code(bits uint64) (int32, bool) {
