@@ -37,7 +37,7 @@ func spelled(p *facts.Part) string {
 		f := &p.Sources[s]
 		for a, account := range p.Accounts {
 			for i := f.First[a]; i < f.First[a+1]; i++ {
-				arrived, until, end := f.Occurred[i], facts.Never, datasets.MissingTime
+				arrived, until := f.Occurred[i], facts.Never
 				if f.Arrived != nil {
 					arrived = f.Arrived[i]
 				}
@@ -49,7 +49,7 @@ func spelled(p *facts.Part) string {
 					fmt.Fprintf(&b, " until %d", until)
 				}
 				if f.End != nil {
-					if end = f.End[i]; end != datasets.MissingTime {
+					if end := f.End[i]; end != datasets.MissingTime {
 						fmt.Fprintf(&b, " end %d", end)
 					}
 				}
