@@ -31,7 +31,7 @@ type call struct {
 const (
 	// maxGroup bounds the records of a transaction that further calls are gathered
 	// into: what a call waits for those that came before it stays short.
-	maxGroup = 1000
+	maxGroup = 256
 	// writeTimeout bounds one transaction.
 	writeTimeout = 20 * time.Second
 )
