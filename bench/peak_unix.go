@@ -22,12 +22,3 @@ func peak(p *os.ProcessState) float64 {
 	}
 	return float64(usage.Maxrss) / (1 << 10)
 }
-
-// cpuSeconds is the time that the processors have worked for this process.
-func cpuSeconds() float64 {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
-}

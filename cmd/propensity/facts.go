@@ -127,8 +127,8 @@ func learntFeatures(s *models.Scorer, ref registry.Ref) (*spec.Project, error) {
 	return p, nil
 }
 
-// isDirectory tells the tables that features build made from files.
-func isDirectory(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
+// isMade tells the tables that features build made, a directory, from a file.
+func isMade(path string) bool {
+	_, err := os.Stat(filepath.Join(path, "manifest.json"))
+	return err == nil
 }
