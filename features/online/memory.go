@@ -2,6 +2,8 @@ package online
 
 import (
 	"context"
+	"encoding/binary"
+	"hash/maphash"
 	"maps"
 	"slices"
 	"sync"
@@ -14,21 +16,23 @@ type Memory struct {
 	clock
 	mu    sync.RWMutex // of the map
 	known map[string]*account
+	seed  maphash.Seed
 }
 
-// account is what the store knows of one account.
+// account is what the store knows of one account. There may be millions of facts, which
+// the garbage collector would have to look at again and again: they are bytes without a
+// pointer among them.
 type account struct {
 	mu      sync.Mutex
 	version uint64
-	// facts are the versions of each fact, in order; Facts sorts the facts.
-	facts map[name][]record
+	seed    maphash.Seed
+	log     []byte         // the versions, as they came: see put
+	newest  map[uint64]int // by the hash of source and id: where the last one that came begins, plus one
 }
-
-type name struct{ source, id string }
 
 // NewMemory gives an empty store.
 func NewMemory() *Memory {
-	return &Memory{known: map[string]*account{}}
+	return &Memory{known: map[string]*account{}, seed: maphash.MakeSeed()}
 }
 
 // Append adds facts; of one account, all at once.
@@ -62,7 +66,7 @@ func (m *Memory) account(id string) *account {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if a = m.known[id]; a == nil {
-		a = &account{facts: map[name][]record{}}
+		a = &account{seed: m.seed, newest: map[uint64]int{}}
 		m.known[id] = a
 	}
 	return a
@@ -72,21 +76,85 @@ func (a *account) add(list []record) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, r := range list {
-		key := name{r.source, r.id}
-		have := a.facts[key]
-		if r.now && len(have) > 0 {
-			newest := &have[len(have)-1]
-			if slices.Equal(newest.content, r.content) {
+		hash := a.hash(r.source, r.id)
+		if last, again := a.find(hash, &r); r.now && last != nil {
+			if slices.Equal(last.content, r.content) {
 				continue
 			}
-			r.arrived = max(r.arrived, newest.arrived+1)
+			r.arrived = max(r.arrived, last.arrived+1)
+		} else if again {
+			continue
 		}
-		if at, found := slices.BinarySearchFunc(have, r, compareVersions); !found {
-			r.now = false
-			a.facts[key] = slices.Insert(have, at, r)
-			a.version++
+		a.put(hash, &r)
+		a.version++
+	}
+}
+
+// find gives the version of a fact that arrived last, nil if there is none, and whether
+// the very version is there.
+func (a *account) find(hash uint64, r *record) (last *record, again bool) {
+	for at := a.newest[hash]; at > 0; {
+		v, before, _ := a.at(at - 1)
+		at = before
+		if v.source != r.source || v.id != r.id {
+			continue
+		}
+		again = again || v.arrived == r.arrived && slices.Equal(v.content, r.content)
+		if last == nil || compareVersions(*last, v) < 0 {
+			last = &v
 		}
 	}
+	return last, again
+}
+
+// put appends a version: where the one before it of the same hash begins, plus one; when it
+// arrived; the lengths of source, id and content; and these.
+func (a *account) put(hash uint64, r *record) {
+	at := len(a.log)
+	a.log = binary.AppendUvarint(a.log, uint64(a.newest[hash]))
+	a.log = binary.AppendVarint(a.log, r.arrived)
+	for _, n := range [...]int{len(r.source), len(r.id), len(r.content)} {
+		a.log = binary.AppendUvarint(a.log, uint64(n))
+	}
+	a.log = append(append(append(a.log, r.source...), r.id...), r.content...)
+	a.newest[hash] = at + 1
+}
+
+// at reads the version that begins somewhere, and gives where the one before it of the
+// same hash begins, plus one, and where the next of all does.
+func (a *account) at(start int) (r record, before, next int) {
+	b := a.log[start:]
+	number := func() int {
+		x, n := binary.Uvarint(b)
+		b = b[n:]
+		return int(x)
+	}
+	before = number()
+	var n int
+	r.arrived, n = binary.Varint(b)
+	b = b[n:]
+	source, id, content := number(), number(), number()
+	r.source, r.id = string(b[:source]), string(b[source:source+id])
+	b = b[source+id:]
+	r.content = b[:content:content] // the log is only ever appended to
+	return r, before, len(a.log) - len(b) + content
+}
+
+// hash names a fact.
+func (a *account) hash(source, id string) uint64 {
+	return maphash.Comparable(a.seed, [2]string{source, id})
+}
+
+// all are the versions of the account, in order.
+func (a *account) all(id string) []record {
+	list := make([]record, 0, len(a.newest))
+	for at := 0; at < len(a.log); {
+		r, _, next := a.at(at)
+		r.account = id
+		list, at = append(list, r), next
+	}
+	slices.SortFunc(list, compareVersions)
+	return list
 }
 
 // Facts gives the facts of an account.
@@ -101,12 +169,8 @@ func (m *Memory) Facts(ctx context.Context, id string, since Since) ([]facts.Fac
 		return nil, nil
 	}
 	a.mu.Lock()
-	var list []record
-	for _, versions := range a.facts { // sorted below
-		list = append(list, versions...)
-	}
+	list := a.all(id)
 	a.mu.Unlock()
-	slices.SortFunc(list, compareVersions)
 	return factsOf(list, since)
 }
 
@@ -138,14 +202,16 @@ func (m *Memory) remove(_ context.Context, id string, list []record) error {
 	a := m.account(id)
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	kept := a.all(id)
 	for _, r := range list {
-		key := name{r.source, r.id}
-		if at, found := slices.BinarySearchFunc(a.facts[key], r, compareVersions); found {
-			if a.facts[key] = slices.Delete(a.facts[key], at, at+1); len(a.facts[key]) == 0 {
-				delete(a.facts, key)
-			}
+		if at, found := slices.BinarySearchFunc(kept, r, compareVersions); found {
+			kept = slices.Delete(kept, at, at+1)
 			a.version++
 		}
+	}
+	a.log, a.newest = nil, map[uint64]int{}
+	for i := range kept {
+		a.put(a.hash(kept[i].source, kept[i].id), &kept[i])
 	}
 	return nil
 }
