@@ -27,9 +27,8 @@ func (s *Server) putAccount(c *gin.Context) {
 	}
 	w := s.works.Get().(*work)
 	defer s.put(w)
-	w.body.Reset()
-	if _, err := w.body.ReadFrom(http.MaxBytesReader(c.Writer, c.Request.Body, s.cfg.MaxBody)); err != nil {
-		s.fail(c, fmt.Errorf("%w: %w", errBody, err))
+	if err := w.read(c, s.cfg.MaxBody); err != nil {
+		s.fail(c, err)
 		return
 	}
 	l := &events{schema: s.schema(), now: s.now(), most: s.cfg.MaxFields}

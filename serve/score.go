@@ -34,6 +34,15 @@ func (s *Server) put(w *work) {
 	}
 }
 
+// read takes in the whole body of a request.
+func (w *work) read(c *gin.Context, most int64) error {
+	w.body.Reset()
+	if _, err := w.body.ReadFrom(http.MaxBytesReader(c.Writer, c.Request.Body, most)); err != nil {
+		return fmt.Errorf("%w: %w", errBody, err)
+	}
+	return nil
+}
+
 // score answers one request.
 func (s *Server) score(c *gin.Context) {
 	if err := wantType(c.Request, "application/json"); err != nil {
@@ -47,9 +56,8 @@ func (s *Server) score(c *gin.Context) {
 	}
 	w := s.works.Get().(*work)
 	defer s.put(w)
-	w.body.Reset()
-	if _, err := w.body.ReadFrom(http.MaxBytesReader(c.Writer, c.Request.Body, s.cfg.MaxBody)); err != nil {
-		s.fail(c, fmt.Errorf("%w: %w", errBody, err))
+	if err := w.read(c, s.cfg.MaxBody); err != nil {
+		s.fail(c, err)
 		return
 	}
 	if err := s.scoreRow(c.Request.Context(), w, v, w.body.Bytes(), s.now(), ""); err != nil {

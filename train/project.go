@@ -12,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"propensity/datasets"
+	"propensity/features/spec"
 )
 
 // Project is what a project file, propensity.yaml, says of training: the models of a
@@ -96,12 +97,6 @@ type (
 	}
 )
 
-// The columns of rows that were made of facts. The label is called as the model.
-const (
-	accountColumn = "account_id"
-	momentColumn  = "moment"
-)
-
 // ParseProject reads a project file. Every fault is listed, with its line.
 func ParseProject(b []byte) (*Project, error) {
 	var file struct {
@@ -182,7 +177,7 @@ func parseModel(name, account string, n ast.Node) (ProjectModel, error) {
 		if e.Data != "" || e.Time != "" || e.Label.Column != "" || e.Label.Positive != "" || e.Label.Within != 0 {
 			return ProjectModel{}, fmt.Errorf("%w: with moments its rows are made of facts: leave out data, time, and column, positive and within_days of the label", ErrSpec)
 		}
-		e.ID, e.Time, e.Label.Column, e.Label.Positive = cmp.Or(e.ID, accountColumn), momentColumn, name, "true"
+		e.ID, e.Time, e.Label.Column, e.Label.Positive = cmp.Or(e.ID, spec.AccountColumn), spec.MomentColumn, name, "true" // the label is called as the model
 	}
 	m := ProjectModel{Data: e.Data, Missing: e.Missing, Points: e.Scorecard.File, Spec: Spec{
 		Name: name, ID: e.ID, Time: e.Time, Label: e.Label.Column, Positive: e.Label.Positive, Horizon: e.Label.Within,

@@ -161,7 +161,8 @@ func (a *app) tryOut(ctx context.Context, url string, company *sample.Company, o
 	endpoint := url + "/v1/models/" + name + "/score"
 	a.print("\nA few accounts, as a CRM would ask, by their ids alone; the server has their facts:")
 	var body []byte
-	for _, account := range worthALook(company) {
+	accounts := worthALook(company)
+	for _, account := range accounts {
 		if body, err = json.MarshalIndent(map[string]any{"account": account, "as_of": datasets.FormatTime(sample.AsOf), "reasons": 3}, "", "  "); err != nil {
 			return err
 		}
@@ -191,7 +192,7 @@ With your own files, raw or finished:
   propensity train churn --data your.csv --id account_id --label churned=true
 A real table to start with (IBM's telco table of fictional customers): %[5]s
   propensity train telco --data %[5]s --id customerID --label Churn=Yes`,
-		url, filepath.Join(dir, "request.json"), a.registry, a.config, filepath.Join(dir, "telco.csv"), name, worthALook(company)[0])
+		url, filepath.Join(dir, "request.json"), a.registry, a.config, filepath.Join(dir, "telco.csv"), name, accounts[0])
 	return nil
 }
 

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -27,25 +25,15 @@ func (a *app) made(ctx context.Context, sources []source, o build.Options) error
 	if len(o.Models) == 0 {
 		return nil
 	}
-	p, dir, err := a.features()
+	o.RebuildChanged = true
+	p, sum, err := a.runBuild(ctx, o)
 	if err != nil {
 		return err
 	}
-	o.Dir, o.Now = dir, time.Now().UnixMicro()
-	run := func() (*build.Summary, error) {
-		var wait func()
-		o.Progress, wait = a.progress()
-		defer wait()
-		return build.Run(ctx, p, o)
-	}
-	sum, err := run()
-	if errors.Is(err, build.ErrChanged) {
-		a.say("note: the features have changed since their tables were made: all rows are made again")
-		o.Rebuild = true
-		sum, err = run()
-	}
-	if err != nil {
-		return err
+	for _, m := range sum.Models {
+		if m.Rebuilt {
+			a.say("note: the features of %s have changed since its table was made: all its rows are made again", m.Name)
+		}
 	}
 	for _, e := range sum.Excluded {
 		a.say("note: %s", e)
@@ -125,10 +113,4 @@ func learntFeatures(s *models.Scorer, ref registry.Ref) (*spec.Project, error) {
 		return nil, fmt.Errorf("%s: %s: %w", ref, models.FeaturesFile, err)
 	}
 	return p, nil
-}
-
-// isMade tells the tables that features build made, a directory, from a file.
-func isMade(path string) bool {
-	_, err := os.Stat(filepath.Join(path, "manifest.json"))
-	return err == nil
 }

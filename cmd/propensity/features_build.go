@@ -90,16 +90,22 @@ func (a *app) features() (p *spec.Project, dir string, err error) {
 	return p, filepath.Dir(a.config), nil
 }
 
-func (a *app) buildFeatures(ctx context.Context, o build.Options) error {
+// runBuild makes the tables of the project file, showing how far it is.
+func (a *app) runBuild(ctx context.Context, o build.Options) (*spec.Project, *build.Summary, error) {
 	p, dir, err := a.features()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	var wait func()
 	o.Dir, o.Now = dir, time.Now().UnixMicro()
 	o.Progress, wait = a.progress()
+	defer wait()
 	sum, err := build.Run(ctx, p, o)
-	wait()
+	return p, sum, err
+}
+
+func (a *app) buildFeatures(ctx context.Context, o build.Options) error {
+	_, sum, err := a.runBuild(ctx, o)
 	if errors.Is(err, build.ErrChanged) || errors.Is(err, build.ErrEarlier) {
 		return fmt.Errorf("%w: %w", errNo, err)
 	}

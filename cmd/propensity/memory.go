@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"propensity/datasets"
+	"propensity/features/build"
 )
 
 // frugal keeps garbage from adding much to so many bytes of a table, of so many
@@ -53,7 +54,7 @@ const cellBytes = 8
 // apart opens a Parquet table that is larger than the limit to be read by columns;
 // nil if it is to be read whole.
 func apart(in source, o datasets.ReadOptions) (*datasets.Columns, error) {
-	if in.memory == 0 || isMade(in.data) { // what facts are made into is read whole
+	if in.memory == 0 || build.IsMade(in.data) { // what facts are made into is read whole
 		return nil, nil
 	}
 	if in.data == "-" {

@@ -434,7 +434,7 @@ func (a *app) read(ctx context.Context, path string, o datasets.ReadOptions) (*d
 		switch {
 		case path == "-":
 			t, err = datasets.ReadFrom(a.input(ctx), "stdin", o)
-		case isMade(path):
+		case build.IsMade(path):
 			t, err = madeTable(path)
 		default:
 			t, err = datasets.Read(path, o)

@@ -26,8 +26,11 @@ type Options struct {
 	AsOf, Now int64
 	Models    []string // nil: all
 	Rebuild   bool     // makes all rows again, also of moments that have been built
-	Memory    int64    // bytes of facts kept in memory; 0: facts.DefaultMemory
-	Threads   int      // 0: as many as there are processors
+	// RebuildChanged makes those again of models whose features have changed, which
+	// otherwise is ErrChanged.
+	RebuildChanged bool
+	Memory         int64 // bytes of facts kept in memory; 0: facts.DefaultMemory
+	Threads        int   // 0: as many as there are processors
 	// Progress, if not nil, is told how far a stage is; by one goroutine at a time.
 	Progress func(stage string, done, total int)
 }
@@ -50,10 +53,11 @@ type SourceSummary struct {
 // ModelSummary is what there now is of a model.
 type ModelSummary struct {
 	Name    string `json:"name"`
-	Added   int    `json:"added"`   // rows of this run
-	Rows    int    `json:"rows"`    // in all
-	Columns int    `json:"columns"` // made by features
-	Outside int    `json:"outside"` // moments of this run that are not of the population
+	Added   int    `json:"added"`             // rows of this run
+	Rebuilt bool   `json:"rebuilt,omitempty"` // all of them, because the features had changed
+	Rows    int    `json:"rows"`              // in all
+	Columns int    `json:"columns"`           // made by features
+	Outside int    `json:"outside"`           // moments of this run that are not of the population
 	// Late are moments of before that have come to be known since the last build, of
 	// facts that arrived late: rows are final, so that only a rebuild makes theirs.
 	Late   int    `json:"late"`
@@ -85,24 +89,15 @@ func Run(ctx context.Context, p *spec.Project, o Options) (*Summary, error) {
 	if o.Threads == 0 {
 		o.Threads = runtime.GOMAXPROCS(0)
 	}
-	if o.Progress == nil {
-		o.Progress = func(string, int, int) {}
-	}
 	models, err := chosen(p, o.Models)
 	if err != nil {
 		return nil, err
 	}
-	if o.AsOf > o.Now {
-		return nil, fmt.Errorf("%w: as of %s is in the future: what is to come is not known yet", ErrProject, datasets.FormatTime(o.AsOf))
-	}
-	const stage, parts = "read", 1000
-	c, err := facts.Read(ctx, p, facts.ReadOptions{Dir: o.Dir, AsOf: o.AsOf, Now: o.Now, Memory: o.Memory, Threads: o.Threads,
-		Progress: func(done, total int64) { o.Progress(stage, int(done*parts/total), parts) }})
+	c, err := readFacts(ctx, p, &o)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	o.Progress(stage, parts, parts)
 	sum := &Summary{AsOf: o.AsOf, Excluded: c.Excluded()}
 	for s := range p.Sources {
 		kept, filtered := c.Records(s)
@@ -144,6 +139,23 @@ func Run(ctx context.Context, p *spec.Project, o Options) (*Summary, error) {
 		sum.Models = append(sum.Models, t.summary())
 	}
 	return sum, nil
+}
+
+// readFacts reads the facts of a project, telling progress, which there is then.
+func readFacts(ctx context.Context, p *spec.Project, o *Options) (*facts.Collection, error) {
+	if o.Progress == nil {
+		o.Progress = func(string, int, int) {}
+	}
+	if o.AsOf > o.Now {
+		return nil, fmt.Errorf("%w: as of %s is in the future: what is to come is not known yet", ErrProject, datasets.FormatTime(o.AsOf))
+	}
+	const stage, parts = "read", 1000
+	c, err := facts.Read(ctx, p, facts.ReadOptions{Dir: o.Dir, AsOf: o.AsOf, Now: o.Now, Memory: o.Memory, Threads: o.Threads,
+		Progress: func(done, total int64) { o.Progress(stage, int(done*parts/total), parts) }})
+	if err == nil {
+		o.Progress(stage, parts, parts)
+	}
+	return c, err
 }
 
 // compileTyped makes the plan of a project whose sources have been looked at: by now the
@@ -259,8 +271,9 @@ func (b *builder) part(i int) (out batch) {
 	if err != nil {
 		return batch{err: err}
 	}
+	var last looked
 	for _, t := range b.tables {
-		rows, labels, n, err := b.model(t, part)
+		rows, labels, n, err := b.model(t, part, &last)
 		if err != nil {
 			return batch{err: err}
 		}
@@ -269,8 +282,14 @@ func (b *builder) part(i int) (out batch) {
 	return out
 }
 
+// looked are the rows made last: models often look at the same moments.
+type looked struct {
+	at      []Moment
+	columns []datasets.Column
+}
+
 // model makes those of one model.
-func (b *builder) model(t *table, part *facts.Part) (rows, labels *datasets.Table, n counts, err error) {
+func (b *builder) model(t *table, part *facts.Part, last *looked) (rows, labels *datasets.Table, n counts, err error) {
 	at, err := b.plan.Moments(t.name, part, b.sum.AsOf)
 	if err != nil {
 		return nil, nil, n, err
@@ -308,29 +327,18 @@ func (b *builder) model(t *table, part *facts.Part) (rows, labels *datasets.Tabl
 		at = fresh
 	}
 	n.moments = len(at)
-	columns, err := b.plan.Rows(part, at)
+	if last.columns == nil || !slices.Equal(last.at, at) {
+		columns, err := b.plan.Rows(part, at)
+		if err != nil {
+			return nil, nil, n, err
+		}
+		*last = looked{at, columns}
+	}
+	rows, err = b.plan.population(t.name, t.account, t.places, part, at, last.columns)
 	if err != nil {
 		return nil, nil, n, err
 	}
-	keep, err := b.plan.Keep(t.name, columns)
-	if err != nil {
-		return nil, nil, n, err
-	}
-	inside := make([]int, 0, len(at))
-	for i, k := range keep {
-		if k {
-			inside = append(inside, i)
-		}
-	}
-	n.outside = len(at) - len(inside)
-	rows = keys(t.account, part, at, inside)
-	for _, k := range t.places {
-		c := columns[k]
-		if n.outside > 0 {
-			c.Numbers, c.Times, c.Codes = datasets.Take(c.Numbers, inside), datasets.Take(c.Times, inside), datasets.Take(c.Codes, inside)
-		}
-		rows.Columns = append(rows.Columns, c)
-	}
+	n.outside = len(at) - rows.Rows()
 	return rows, labels, n, nil
 }
 

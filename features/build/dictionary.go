@@ -140,7 +140,7 @@ func (d *dictionary) write(t *table) error {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	if err := e.Encode(map[string]any{"model": t.name, "account": t.account, "moment": momentColumn, "columns": d.entries}); err != nil {
+	if err := e.Encode(map[string]any{"model": t.name, "account": t.account, "moment": spec.MomentColumn, "columns": d.entries}); err != nil {
 		return err
 	}
 	if err := replaceFile(filepath.Join(t.dir, dictionaryFile), b.Bytes()); err != nil {
@@ -158,7 +158,7 @@ func (d *dictionary) page(t *table) []byte {
 	}
 	fmt.Fprintf(&b, "# The features of %s\n\n", t.name)
 	fmt.Fprintf(&b, "%d rows as of %s: one an account (`%s`) and moment (`%s`). A row shows what had occurred and arrived before its moment.\n\n",
-		rows, datasets.FormatTime(t.next.AsOf), t.account, momentColumn)
+		rows, datasets.FormatTime(t.next.AsOf), t.account, spec.MomentColumn)
 	b.WriteString("| column | meaning | kind | source | window | missing | values |\n|---|---|---|---|---|---|---|\n")
 	for i := range d.entries {
 		e := &d.entries[i]

@@ -13,6 +13,7 @@ import (
 
 	"propensity/datasets"
 	"propensity/features/facts"
+	"propensity/features/spec"
 )
 
 // The files of a model's tables, beside those that are numbered.
@@ -57,7 +58,8 @@ type rowsFile struct {
 }
 
 // begin finds what was built before, and what is to be made now.
-func (t *table) begin(rebuild bool, asOf int64) error {
+func (t *table) begin(o *Options, asOf int64) error {
+	rebuild := o.Rebuild
 	canonical, err := t.spec.YAML()
 	if err != nil {
 		return err
@@ -75,6 +77,9 @@ func (t *table) begin(rebuild bool, asOf int64) error {
 			return fmt.Errorf("%s: %w: build the tables again with --rebuild", filepath.Join(t.dir, manifestFile), err)
 		}
 		number = n + 1
+	}
+	if old != nil && old.Spec != hash && o.RebuildChanged {
+		rebuild, t.rebuilt = true, true
 	}
 	t.next = &manifest{Format: manifestFormat, Model: t.name, Account: t.account, Spec: hash, AsOf: asOf}
 	if old != nil && !rebuild {
@@ -182,6 +187,12 @@ func Open(out, model string) (*Table, error) {
 	return t, nil
 }
 
+// IsMade tells a directory of the tables of a model, as Run makes it, from files.
+func IsMade(path string) bool {
+	_, err := os.Stat(filepath.Join(path, manifestFile))
+	return err == nil
+}
+
 // read reads a file whose bytes are those of the manifest.
 func (m *manifest) read(dir string, f file) (*datasets.Table, error) {
 	path := filepath.Join(dir, f.Name)
@@ -207,7 +218,7 @@ type key struct {
 }
 
 func answersOf(labels *datasets.Table, m *manifest) answers {
-	account, moment, label := labels.Column(m.Account), labels.Column(momentColumn), labels.Column(m.Model)
+	account, moment, label := labels.Column(m.Account), labels.Column(spec.MomentColumn), labels.Column(m.Model)
 	a := answers{number: make(map[string]int32, len(account.Values)), label: make(map[key]float64, labels.Rows())}
 	for k, s := range account.Values {
 		a.number[s] = int32(k)
@@ -220,7 +231,7 @@ func answersOf(labels *datasets.Table, m *manifest) answers {
 
 // of gives the rows that have a label, and these.
 func (a *answers) of(rows *datasets.Table, m *manifest) (keep []int, label []float64) {
-	account, moment := rows.Column(m.Account), rows.Column(momentColumn)
+	account, moment := rows.Column(m.Account), rows.Column(spec.MomentColumn)
 	number := make([]int32, len(account.Values))
 	for k, s := range account.Values {
 		n, ok := a.number[s]

@@ -20,6 +20,7 @@ type Present struct {
 	plan    *Plan
 	model   *spec.Model
 	facts   *facts.Collection
+	places  []int // of the model's columns among the outputs
 	names   []string
 	account string
 	at      int64
@@ -30,17 +31,11 @@ type Present struct {
 // the newest arrival), and makes their rows as of then. Of the options it takes Dir,
 // AsOf, Now, Memory, Threads and Progress.
 func OpenPresent(ctx context.Context, p *spec.Project, model string, o Options) (*Present, error) {
-	if o.Progress == nil {
-		o.Progress = func(string, int, int) {}
-	}
-	const stage, parts = "read", 1000
-	c, err := facts.Read(ctx, p, facts.ReadOptions{Dir: o.Dir, AsOf: o.AsOf, Now: o.Now, Memory: o.Memory, Threads: o.Threads,
-		Progress: func(done, total int64) { o.Progress(stage, int(done*parts/total), parts) }})
+	c, err := readFacts(ctx, p, &o)
 	if err != nil {
 		return nil, err
 	}
-	o.Progress(stage, parts, parts)
-	r := &Present{ctx: ctx, facts: c, account: accountColumn(p), at: o.AsOf}
+	r := &Present{ctx: ctx, facts: c, account: p.AccountColumn(), at: o.AsOf}
 	if r.at == 0 {
 		r.at = c.Newest()
 	}
@@ -50,8 +45,9 @@ func OpenPresent(ctx context.Context, p *spec.Project, model string, o Options) 
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	r.names = []string{r.account, momentColumn}
-	for _, k := range taken(r.plan.outputs, r.model) {
+	r.places = taken(r.plan.outputs, r.model)
+	r.names = []string{r.account, spec.MomentColumn}
+	for _, k := range r.places {
 		r.names = append(r.names, r.plan.outputs[k].Name)
 	}
 	return r, nil
@@ -95,25 +91,7 @@ func (r *Present) rows(part *facts.Part) (*datasets.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	keep, err := r.plan.Keep(r.model.Name, columns)
-	if err != nil {
-		return nil, err
-	}
-	var inside []int
-	for i, k := range keep {
-		if k {
-			inside = append(inside, i)
-		}
-	}
-	t := keys(r.account, part, at, inside)
-	for _, k := range taken(r.plan.outputs, r.model) {
-		t.Columns = append(t.Columns, columns[k])
-	}
-	if len(inside) < len(at) {
-		rows := (&datasets.Table{Columns: t.Columns[2:]}).Take(inside)
-		t.Columns = append(t.Columns[:2], rows.Columns...)
-	}
-	return t, nil
+	return r.plan.population(r.model.Name, r.account, r.places, part, at, columns)
 }
 
 // Close lets go of the facts.

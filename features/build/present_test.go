@@ -63,7 +63,7 @@ models:
 		"renewal": {"new"},
 		"hit":     {"new"},
 	} {
-		r, err := build.OpenPresent(context.Background(), p, model, build.Options{Dir: dir, AsOf: dayOf("2025-04-01")})
+		r, err := build.OpenPresent(context.Background(), p, model, build.Options{Dir: dir, AsOf: dayOf("2025-04-01"), Now: historyNow})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,17 +16,6 @@ import (
 	"propensity/features/spec"
 )
 
-// momentColumn is the column of a row's moment.
-const momentColumn = "moment"
-
-// accountColumn is the column of a row's account.
-func accountColumn(p *spec.Project) string {
-	if p.Account != "" {
-		return p.Account
-	}
-	return "account_id"
-}
-
 // table is the tables of one model while they are written.
 type table struct {
 	name    string
@@ -42,6 +31,7 @@ type table struct {
 	rows, labels *datasets.Writer
 	words        *dictionary
 	outside      int
+	rebuilt      bool
 	before       int // moments of earlier builds, as they are known now
 }
 
@@ -52,14 +42,14 @@ func newTable(p *spec.Project, m *spec.Model, o *Options, asOf int64) (*table, e
 		return nil, err
 	}
 	of := p.Of(m.Name)
-	t := &table{name: m.Name, account: accountColumn(p), dir: dir, spec: of, from: firstMoment - 1}
+	t := &table{name: m.Name, account: p.AccountColumn(), dir: dir, spec: of, from: firstMoment - 1}
 	all, own := p.Outputs(), of.Outputs()
 	t.places = taken(all, m)
 	for _, k := range t.places {
 		name := all[k].Name
 		t.outputs = append(t.outputs, own[slices.IndexFunc(own, func(o spec.Output) bool { return o.Name == name })])
 	}
-	if err := t.begin(o.Rebuild, asOf); err != nil {
+	if err := t.begin(o, asOf); err != nil {
 		return nil, err
 	}
 	t.words = newDictionary(t)
@@ -76,11 +66,35 @@ func taken(outputs []spec.Output, m *spec.Model) (places []int) {
 	return places
 }
 
+// population makes a table of those rows, of all outputs at some moments, that are of the
+// model's population: the account, the moment, and the outputs in the given places.
+func (p *Plan) population(model, account string, places []int, part *facts.Part, at []Moment, columns []datasets.Column) (*datasets.Table, error) {
+	keep, err := p.Keep(model, columns)
+	if err != nil {
+		return nil, err
+	}
+	inside := make([]int, 0, len(at))
+	for i, k := range keep {
+		if k {
+			inside = append(inside, i)
+		}
+	}
+	t := keys(account, part, at, inside)
+	for _, k := range places {
+		c := columns[k]
+		if len(inside) < len(at) {
+			c.Numbers, c.Times, c.Codes = datasets.Take(c.Numbers, inside), datasets.Take(c.Times, inside), datasets.Take(c.Codes, inside)
+		}
+		t.Columns = append(t.Columns, c)
+	}
+	return t, nil
+}
+
 // keys begins a table of some moments: the account, in a column of that name, and the
 // moment.
 func keys(name string, part *facts.Part, at []Moment, rows []int) *datasets.Table {
 	account := datasets.Column{Name: name, Kind: datasets.Text, Codes: make([]int32, len(rows))}
-	moment := datasets.Column{Name: momentColumn, Kind: datasets.Time, Times: make([]int64, len(rows))}
+	moment := datasets.Column{Name: spec.MomentColumn, Kind: datasets.Time, Times: make([]int64, len(rows))}
 	last := -1
 	for k, i := range rows {
 		if m := at[i]; m.Account != last {
@@ -175,7 +189,7 @@ func (t *table) finish(w *datasets.Writer, f *file) error {
 }
 
 func (t *table) summary() ModelSummary {
-	out := ModelSummary{Name: t.name, Columns: len(t.outputs), Outside: t.outside, Labels: t.next.Counts}
+	out := ModelSummary{Name: t.name, Columns: len(t.outputs), Outside: t.outside, Rebuilt: t.rebuilt, Labels: t.next.Counts}
 	for _, f := range t.next.Rows {
 		out.Rows += f.Rows
 	}

@@ -355,17 +355,7 @@ func (d *drafting) sourceLine(s *Source) string {
 	if s.Kind != Merges && s.Account != "" && (s.Account != d.account || s.User != "" && s.Kind != Users) {
 		f.text("account", s.Account)
 	}
-	f.text("user", s.User)
-	f.text("id", s.ID)
-	f.text("time", s.Time)
-	f.text("arrived", s.Arrived)
-	f.text("start", s.Start)
-	f.text("end", s.End)
-	f.text("amount", s.Amount)
-	f.text("currency", s.Currency)
-	f.text("renews", s.Renews)
-	f.text("from_account", s.FromAccount)
-	f.text("into", s.Into)
+	s.roles(&f)
 	f.texts("at_end", s.AtEnd)
 	return quote(s.Name) + ": " + f.String()
 }

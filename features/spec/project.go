@@ -4,6 +4,7 @@
 package spec
 
 import (
+	"cmp"
 	"time"
 
 	"propensity/datasets"
@@ -21,6 +22,16 @@ type Project struct {
 	Populations []Population
 	Models      []Model // those made from facts (with moments), in the order of the file
 }
+
+// The columns that every row begins with: the account, called as Project.Account has it
+// or else AccountColumn, and the moment.
+const (
+	AccountColumn = "account_id"
+	MomentColumn  = "moment"
+)
+
+// AccountColumn is the column of a row's account.
+func (p *Project) AccountColumn() string { return cmp.Or(p.Account, AccountColumn) }
 
 // Kind of a source: what one of its records means.
 type Kind string

@@ -129,10 +129,8 @@ func (p *Project) Locate(in *Project) error {
 	return nil
 }
 
-func (s *Source) yaml() string {
-	var f flow
-	f.text("kind", string(s.Kind))
-	f.text("account", s.Account)
+// roles writes the columns that have one, the account's apart.
+func (s *Source) roles(f *flow) {
 	f.text("user", s.User)
 	f.text("id", s.ID)
 	f.text("time", s.Time)
@@ -144,6 +142,13 @@ func (s *Source) yaml() string {
 	f.text("renews", s.Renews)
 	f.text("from_account", s.FromAccount)
 	f.text("into", s.Into)
+}
+
+func (s *Source) yaml() string {
+	var f flow
+	f.text("kind", string(s.Kind))
+	f.text("account", s.Account)
+	s.roles(&f)
 	f.text("lag", s.Lag.String())
 	f.texts("at_end", s.AtEnd)
 	f.text("bridge", s.Bridge.String())

@@ -136,12 +136,7 @@ func newEmitter(p *spec.Project, o Options) (*emitter, error) {
 }
 
 // account is the name of the column of the account.
-func (e *emitter) account() string {
-	if e.project.Account == "" {
-		return "account_id"
-	}
-	return e.project.Account
-}
+func (e *emitter) account() string { return e.project.AccountColumn() }
 
 // step adds one and gives its name, which is that of no other and of no table.
 func (e *emitter) step(name, comment, body string) (string, error) {
