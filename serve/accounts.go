@@ -19,6 +19,12 @@ import (
 	"propensity/models/registry"
 )
 
+func (s *Server) accountRoutes(e *gin.Engine) {
+	e.POST("/v1/events", s.allow(scopeWrite), s.needStore, s.addEvents)
+	e.PUT("/v1/accounts/:id", s.allow(scopeWrite), s.needStore, s.putAccount)
+	e.GET("/v1/accounts/:id", s.allow(scopeRead), s.needStore, s.getAccount)
+}
+
 // putAccount adds attributes of an account, as of now unless it says since when.
 func (s *Server) putAccount(c *gin.Context) {
 	if err := wantType(c.Request, "application/json"); err != nil {

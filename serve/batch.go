@@ -152,7 +152,7 @@ func (s *Server) answerAll(t *stream, v *version, f frames) error {
 		}
 		if text == nil {
 			err = refuse(http.StatusRequestEntityTooLarge, "the request is larger than "+bytesText(s.cfg.MaxBody))
-		} else if err = s.scoreRow(t.c.Request.Context(), w, v, text, now, at.prefix); err == nil {
+		} else if err = s.scoreRow(t.c, w, v, text, now, at.prefix); err == nil {
 			if err := t.put(w.out.Bytes()); err != nil {
 				return err
 			}

@@ -13,6 +13,12 @@ import (
 	"propensity/models/registry"
 )
 
+func (s *Server) healthRoutes(e *gin.Engine) {
+	e.GET("/livez", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
+	e.GET("/readyz", s.readyz)
+	e.GET("/metrics", s.allow(scopeRead), gin.WrapH(s.metrics.handler()))
+}
+
 // readiness is the answer of /readyz.
 type readiness struct {
 	Ready bool `json:"ready"`

@@ -14,6 +14,11 @@ import (
 	"propensity/models"
 )
 
+func (s *Server) modelRoutes(e *gin.Engine) {
+	e.GET("/v1/models", s.allow(scopeRead), s.listModels)
+	e.GET("/v1/models/:name", s.allow(scopeRead), s.describeModel)
+}
+
 // listing is the answer of GET /v1/models.
 type listing struct {
 	Models []listed `json:"models"`

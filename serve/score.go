@@ -2,7 +2,6 @@ package serve
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +15,12 @@ import (
 	"propensity/features"
 	"propensity/models"
 )
+
+func (s *Server) scoreRoutes(e *gin.Engine) {
+	may := s.allow(scopeScore)
+	e.POST("/v1/models/:name/score", may, s.score)
+	e.POST(`/v1/models/:name/score\:batch`, may, s.scoreBatch)
+}
 
 // work is the memory of one request, used again for the next.
 type work struct {
@@ -60,7 +65,7 @@ func (s *Server) score(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	if err := s.scoreRow(c.Request.Context(), w, v, w.body.Bytes(), s.now(), ""); err != nil {
+	if err := s.scoreRow(c, w, v, w.body.Bytes(), s.now(), ""); err != nil {
 		s.fail(c, err)
 		return
 	}
@@ -69,7 +74,7 @@ func (s *Server) score(c *gin.Context) {
 
 // scoreRow answers one request text into w.out: one line of JSON. The request
 // lies at the JSON Pointer prefix of its body.
-func (s *Server) scoreRow(ctx context.Context, w *work, v *version, text []byte, now int64, prefix string) error {
+func (s *Server) scoreRow(c *gin.Context, w *work, v *version, text []byte, now int64, prefix string) error {
 	q, a := &w.request, &w.answer
 	e := v.scorer.Encoder()
 	if err := q.decode(text, e, now, s.cfg.MaxFields, prefix); err != nil {
@@ -78,7 +83,7 @@ func (s *Server) scoreRow(ctx context.Context, w *work, v *version, text []byte,
 	var posted []models.Warning
 	if q.store {
 		var err error
-		if posted, err = s.fill(ctx, v, q, prefix); err != nil {
+		if posted, err = s.fill(c.Request.Context(), v, q, prefix); err != nil {
 			return err
 		}
 	}
@@ -104,7 +109,7 @@ func (s *Server) scoreRow(ctx context.Context, w *work, v *version, text []byte,
 		return fmt.Errorf("%s version %d: %w", v.name, v.number, err)
 	}
 	v.scores[a.Band].Inc()
-	return nil
+	return s.give(&given{c: c, version: v, request: q, answer: a})
 }
 
 // wantType checks the Content-Type, which must be one of the given; it must be

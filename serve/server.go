@@ -152,16 +152,10 @@ func (s *Server) routes() *gin.Engine {
 	e.UseRawPath = true          // the id of an account may have a slash
 	_ = e.SetTrustedProxies(nil) // nil cannot fail
 	e.Use(s.observe, s.recovered)
-	e.GET("/livez", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
-	e.GET("/readyz", s.readyz)
-	e.GET("/metrics", gin.WrapH(s.metrics.handler()))
-	e.GET("/v1/models", s.listModels)
-	e.GET("/v1/models/:name", s.describeModel)
-	e.POST("/v1/models/:name/score", s.score)
-	e.POST(`/v1/models/:name/score\:batch`, s.scoreBatch)
-	e.POST("/v1/events", s.needStore, s.addEvents)
-	e.PUT("/v1/accounts/:id", s.needStore, s.putAccount)
-	e.GET("/v1/accounts/:id", s.needStore, s.getAccount)
+	s.scoreRoutes(e)
+	s.accountRoutes(e)
+	s.modelRoutes(e)
+	s.healthRoutes(e)
 	e.NoRoute(func(c *gin.Context) { s.fail(c, refuse(http.StatusNotFound, "there is nothing at this path")) })
 	e.NoMethod(func(c *gin.Context) {
 		s.fail(c, refuse(http.StatusMethodNotAllowed, c.Request.Method+" is not for this path; use "+c.Writer.Header().Get("Allow")))

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// expand puts secrets in the places of ${env:NAME} and ${file:PATH}: the whole address
+// ExpandAddress puts secrets in the places of ${env:NAME} and ${file:PATH}: the whole address
 // as it is, a part of it escaped.
-func expand(address string) (string, error) {
+func ExpandAddress(address string) (string, error) {
 	reference := regexp.MustCompile(`\$\{(env|file):([^{}]+)\}`)
 	var fault error
 	out := reference.ReplaceAllStringFunc(address, func(text string) string {

@@ -68,7 +68,7 @@ type versioned interface {
 // In the address, ${env:NAME} stands for a variable of the environment and ${file:PATH}
 // for what is in a file, so that no secret need be written out.
 func Open(ctx context.Context, address string) (Store, error) {
-	url, err := expand(address)
+	url, err := ExpandAddress(address)
 	if err != nil {
 		return nil, err
 	}
