@@ -2,14 +2,16 @@ package serve
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/gin-gonic/gin"
 
 	"propensity/datasets"
 	"propensity/models"
@@ -284,9 +286,11 @@ func BenchmarkScoreRow(b *testing.B) {
 	}
 	text := []byte(requestOf("A-17", wholeRow))
 	w := new(work)
+	c, _ := gin.CreateTestContext(httptest.NewRecorder())
+	c.Request = httptest.NewRequest(http.MethodPost, "/", nil)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := f.server.scoreRow(context.Background(), w, v, text, moment, ""); err != nil {
+		if err := f.server.scoreRow(c, w, v, text, moment, ""); err != nil {
 			b.Fatal(err)
 		}
 	}
