@@ -54,6 +54,12 @@ func (q *request) decode(text []byte, e *features.Encoder, now int64, maxFields 
 	if err := s.end(); err != nil {
 		return err
 	}
+	return q.whole(e, prefix)
+}
+
+// whole judges a request that has been read: what its row lacks is for the store to
+// say, or a fault.
+func (q *request) whole(e *features.Encoder, prefix string) error {
 	// A row that is whole, or is to be taken as it is, needs no store.
 	q.store = q.account != "" && len(q.faults) == 0 && (!q.hasRow || !q.allowMissing && slices.Contains(q.present, false))
 	if !q.store {

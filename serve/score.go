@@ -75,11 +75,24 @@ func (s *Server) score(c *gin.Context) {
 // scoreRow answers one request text into w.out: one line of JSON. The request
 // lies at the JSON Pointer prefix of its body.
 func (s *Server) scoreRow(c *gin.Context, w *work, v *version, text []byte, now int64, prefix string) error {
-	q, a := &w.request, &w.answer
-	e := v.scorer.Encoder()
-	if err := q.decode(text, e, now, s.cfg.MaxFields, prefix); err != nil {
+	if err := w.request.decode(text, v.scorer.Encoder(), now, s.cfg.MaxFields, prefix); err != nil {
 		return err
 	}
+	if err := s.answer(c, w, v, prefix); err != nil {
+		return err
+	}
+	w.out.Reset()
+	enc := json.NewEncoder(&w.out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(&w.answer); err != nil {
+		return fmt.Errorf("%s version %d: %w", v.name, v.number, err)
+	}
+	return nil
+}
+
+// answer scores w.request, whose row is decoded, into w.answer, and tells of it.
+func (s *Server) answer(c *gin.Context, w *work, v *version, prefix string) error {
+	q, a := &w.request, &w.answer
 	var posted []models.Warning
 	if q.store {
 		var err error
@@ -90,7 +103,7 @@ func (s *Server) scoreRow(c *gin.Context, w *work, v *version, text []byte, now 
 	a.Account, a.Model, a.Version, a.AsOf = q.account, v.name, v.number, datasets.FormatTime(q.moment)
 	if err := v.scorer.Score(a, q.row, q.moment, q.reasons); err != nil {
 		if errors.Is(err, features.ErrType) {
-			return errors.Join(q.typeFaults(e, prefix), err)
+			return errors.Join(q.typeFaults(v.scorer.Encoder(), prefix), err)
 		}
 		return refuse(http.StatusUnprocessableEntity, err.Error(), fault{err.Error(), prefix + "/row"})
 	}
@@ -101,12 +114,6 @@ func (s *Server) scoreRow(c *gin.Context, w *work, v *version, text []byte, now 
 			detail = fmt.Sprintf("%s was left out of this model and was ignored: %s", clip(name), why)
 		}
 		a.Warnings = append(a.Warnings, models.Warning{Field: "row." + name, State: "unknown", Detail: detail})
-	}
-	w.out.Reset()
-	enc := json.NewEncoder(&w.out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(a); err != nil {
-		return fmt.Errorf("%s version %d: %w", v.name, v.number, err)
 	}
 	v.scores[a.Band].Inc()
 	return s.give(&given{c: c, version: v, request: q, answer: a})
