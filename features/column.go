@@ -60,7 +60,13 @@ type Column struct {
 	Kind datasets.Kind `json:"kind"`
 	// Levels of a Category, sorted by bytes; a level's index is its code.
 	Levels []string `json:"levels,omitempty"`
-	// Counts are the training rows of each level.
+	// Cuts part the encoded training values of a column that is not a Category into
+	// bins, by value: each holds what is above the cut before it and at most its own,
+	// the last what is above them all. They are values of training rows, strictly
+	// rising: the deciles and, where a value is common, the one before it. None in an
+	// encoder of a version that knew no bins.
+	Cuts []float64 `json:"cuts,omitempty"`
+	// Counts are the training rows of each level, or of each bin.
 	Counts []int `json:"counts,omitempty"`
 	// Numeric says that all levels are numbers in their canonical spelling, so
 	// that 28, 28.0 and "28.0" are the level "28".

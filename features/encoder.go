@@ -153,7 +153,7 @@ func (c *Column) check() error {
 	if c.Kind != datasets.Number && c.Kind != datasets.Boolean && c.Kind != datasets.Time {
 		return fmt.Errorf("no encoder for a %s", c.Kind)
 	}
-	if len(c.Levels) > 0 || len(c.Counts) > 0 || c.Numeric {
+	if len(c.Levels) > 0 || c.Numeric {
 		return fmt.Errorf("a %s has no levels", c.Kind)
 	}
 	for _, x := range []float64{c.Min, c.Median, c.Mean, c.Max} {
@@ -164,11 +164,40 @@ func (c *Column) check() error {
 	if !slices.IsSorted([]float64{c.Min, c.Median, c.Max}) || !slices.IsSorted([]float64{c.Min, c.Mean, c.Max}) {
 		return fmt.Errorf("min %v, median %v, mean %v, max %v", c.Min, c.Median, c.Mean, c.Max)
 	}
+	return c.checkBins()
+}
+
+// checkBins checks a column that is not a Category. There may be no bins.
+func (c *Column) checkBins() error {
+	if len(c.Cuts) == 0 && len(c.Counts) == 0 {
+		return nil
+	}
+	if len(c.Counts) != len(c.Cuts)+1 || len(c.Cuts) == 0 {
+		return fmt.Errorf("%d cuts, %d counts", len(c.Cuts), len(c.Counts))
+	}
+	for k, x := range c.Cuts {
+		if !(x >= c.Min && x <= c.Max) || k > 0 && x <= c.Cuts[k-1] {
+			return fmt.Errorf("cuts %v", c.Cuts)
+		}
+	}
+	left := c.Rows - c.Missing
+	for k, n := range c.Counts {
+		if n < 0 || n > left || n == 0 && k < len(c.Cuts) {
+			return fmt.Errorf("bin %d counts %d of %d rows", k, n, c.Rows-c.Missing)
+		}
+		left -= n
+	}
+	if left != 0 {
+		return fmt.Errorf("%d rows are in no bin", left)
+	}
 	return nil
 }
 
 // checkLevels checks a Category. One without levels would be a number to a model.
 func (c *Column) checkLevels() error {
+	if len(c.Cuts) > 0 {
+		return errors.New("a category has no cuts")
+	}
 	if len(c.Levels) == 0 || len(c.Levels) != len(c.Counts) {
 		return fmt.Errorf("%d levels, %d counts", len(c.Levels), len(c.Counts))
 	}

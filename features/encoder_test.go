@@ -266,12 +266,13 @@ func TestRoundTrip(t *testing.T) {
 
 const (
 	soundNumber   = `{"name":"n","kind":"number","rows":4,"missing":1,"min":1,"median":2,"mean":2,"max":3}`
+	soundBins     = `{"name":"n","kind":"number","cuts":[1,2],"counts":[2,1,0],"rows":4,"missing":1,"min":1,"median":2,"mean":2,"max":3}`
 	soundCategory = `{"name":"c","kind":"category","levels":["a","b"],"counts":[1,2],"rows":4,"missing":1,"min":0,"median":0,"mean":0,"max":0}`
 )
 
 func TestParseEncoderRefuses(t *testing.T) {
 	wrap := func(columns ...string) string { return `{"columns":[` + strings.Join(columns, ",") + `]}` }
-	if _, err := features.ParseEncoder([]byte(wrap(soundNumber, soundCategory))); err != nil {
+	if _, err := features.ParseEncoder([]byte(wrap(soundNumber, soundBins[:9]+"m"+soundBins[10:], soundCategory))); err != nil {
 		t.Fatal(err)
 	}
 	change := func(sound, from, to string) string {
@@ -302,6 +303,16 @@ func TestParseEncoderRefuses(t *testing.T) {
 		"max below min":         change(soundNumber, `"max":3`, `"max":0`),
 		"levels of a number":    change(soundNumber, `"rows"`, `"levels":["a"],"counts":[1],"rows"`),
 		"numeric number":        change(soundNumber, `"rows"`, `"numeric":true,"rows"`),
+		"counts without cuts":   change(soundBins, `"cuts":[1,2],`, ``),
+		"cuts without counts":   change(soundBins, `,"counts":[2,1,0]`, ``),
+		"cuts out of order":     change(soundBins, `[1,2]`, `[2,1]`),
+		"cut twice":             change(soundBins, `[1,2]`, `[1,1]`),
+		"cut out of range":      change(soundBins, `[1,2]`, `[1,4]`),
+		"bin too few":           change(soundBins, `[2,1,0]`, `[2,1]`),
+		"empty bin":             change(soundBins, `[2,1,0]`, `[3,0,0]`),
+		"bins below the rows":   change(soundBins, `[2,1,0]`, `[1,1,0]`),
+		"bins above the rows":   change(soundBins, `[2,1,0]`, `[2,1,1]`),
+		"cuts of a category":    change(soundCategory, `"counts"`, `"cuts":[1],"counts"`),
 		"levels out of order":   change(soundCategory, `["a","b"]`, `["b","a"]`),
 		"level twice":           change(soundCategory, `["a","b"]`, `["a","a"]`),
 		"level too many":        change(soundCategory, `["a","b"]`, `["a","b","c"]`),
@@ -355,6 +366,50 @@ func FuzzParseEncoder(f *testing.F) {
 				}
 			}
 			c.Typical()
+		}
+	})
+}
+
+// Every training value lies in one bin, and no bin but that of a common value is large.
+func TestBinsHoldTheTrainingValues(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		xs := rapid.SliceOfN(rapid.SampledFrom([]float64{0, 0, 0, 1, 2, 3, 5, 8, 13, 21, 34, 55, -4, -7, nan}), 1, 300).Draw(t, "xs")
+		e, left, err := features.FitEncoder(&datasets.Table{Columns: []datasets.Column{numbers("n", xs...)}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(left) > 0 {
+			t.Skip("it was left out")
+		}
+		c := e.Columns[0]
+		if len(c.Counts) != len(c.Cuts)+1 || !slices.IsSorted(c.Cuts) {
+			t.Fatalf("cuts %v, counts %v", c.Cuts, c.Counts)
+		}
+		known := 0
+		for k, n := range c.Counts {
+			values := map[float64]int{}
+			in := 0
+			for _, x := range xs {
+				if (k == len(c.Cuts) || x <= c.Cuts[k]) && (k == 0 || x > c.Cuts[k-1]) && !math.IsNaN(x) {
+					values[x]++
+					in++
+				}
+			}
+			known += in
+			if in != n {
+				t.Fatalf("bin %d of %v holds %d, not %d", k, c.Cuts, in, n)
+			}
+			if len(values) < 2 {
+				continue
+			}
+			for x, m := range values {
+				if m*5 > c.Rows-c.Missing {
+					t.Fatalf("%v has %d of %d rows, and shares bin %d of %v with %v", x, m, c.Rows, k, c.Cuts, values)
+				}
+			}
+		}
+		if known != c.Rows-c.Missing {
+			t.Fatalf("%d of %d in bins", known, c.Rows-c.Missing)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"sort"
 
 	"propensity/datasets"
 )
@@ -129,7 +130,31 @@ func fitColumn(col *datasets.Column, moments []int64) (Column, error) {
 			c.deciles = append(c.deciles, q)
 		}
 	}
+	c.fitBins(xs)
 	return c, nil
+}
+
+// fitBins cuts sorted values at their deciles, and below a value that a twentieth of
+// them have, so that it has a bin of its own.
+func (c *Column) fitBins(xs []float64) {
+	cut := func(i int) { // the values up to xs[i], which is the last of its kind
+		if n := len(c.Cuts); n == 0 || xs[i] > c.Cuts[n-1] {
+			c.Cuts = append(c.Cuts, xs[i])
+			c.Counts = append(c.Counts, i+1)
+		}
+	}
+	for _, q := range c.deciles {
+		first, _ := slices.BinarySearch(xs, q)
+		last := first + sort.Search(len(xs)-first, func(i int) bool { return xs[first+i] > q }) - 1
+		if first > 0 && (last-first+1)*20 >= len(xs) {
+			cut(first - 1)
+		}
+		cut(last)
+	}
+	c.Counts = append(c.Counts, len(xs))
+	for k := len(c.Counts) - 1; k > 0; k-- {
+		c.Counts[k] -= c.Counts[k-1]
+	}
 }
 
 // Deciles are the distinct values at the nine tenths of the encoded training

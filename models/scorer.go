@@ -134,6 +134,11 @@ type Answer struct {
 	// Raw is the log-odds before calibration, Base what the reasons start from.
 	Raw  float64 `json:"-"`
 	Base float64 `json:"-"`
+
+	// Encoded is the row as the model saw it and States what its cells were, in the
+	// encoder's order.
+	Encoded []float64        `json:"-"`
+	States  []features.State `json:"-"`
 }
 
 // Warning tells that a field was not an ordinary value.
@@ -172,6 +177,7 @@ func (s *Scorer) Score(dst *Answer, row []datasets.Value, moment int64, reasons 
 	dst.Reasons = s.appendReasons(dst.Reasons[:0], w, row, dst, reasons)
 	dst.Warnings = s.appendWarnings(dst.Warnings[:0], w, row)
 	dst.Coverage = s.coverage(w.states)
+	dst.Encoded, dst.States = append(dst.Encoded[:0], w.x...), append(dst.States[:0], w.states...)
 	return nil
 }
 
