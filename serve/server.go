@@ -115,6 +115,7 @@ type Server struct {
 
 	accounts *online.Accounts // nil: there is no store
 	known    atomic.Pointer[schema]
+	seen     seen
 
 	stop    context.CancelFunc
 	stopped chan struct{}
@@ -156,6 +157,7 @@ func (s *Server) routes() *gin.Engine {
 	s.accountRoutes(e)
 	s.modelRoutes(e)
 	s.healthRoutes(e)
+	s.contractRoutes(e)
 	e.NoRoute(func(c *gin.Context) { s.fail(c, refuse(http.StatusNotFound, "there is nothing at this path")) })
 	e.NoMethod(func(c *gin.Context) {
 		s.fail(c, refuse(http.StatusMethodNotAllowed, c.Request.Method+" is not for this path; use "+c.Writer.Header().Get("Allow")))
