@@ -9,14 +9,12 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
+	"strings"
 )
 
 const (
 	aliasesFile = "aliases.json"
-	aliasesTemp = ".aliases-new.json"
-	aliasesUndo = ".aliases-undo.json"
 	maxAliases  = 1 << 20 // bytes
 )
 
@@ -70,18 +68,33 @@ func formatAliases(aliases map[string]int) ([]byte, error) {
 // step that readers see whole. Where it already points there, nothing changes
 // and nothing is logged.
 func (r *Registry) Promote(ctx context.Context, name string, version int, alias string, e Event) error {
+	_, err := r.promote(ctx, name, version, alias, nil, e)
+	return err
+}
+
+// PromoteFrom is Promote if the alias is at the version from, 0 for one that is not
+// there; if it is not, the error is ErrMoved.
+func (r *Registry) PromoteFrom(ctx context.Context, name string, from, version int, alias string, e Event) error {
+	_, err := r.promote(ctx, name, version, alias, &from, e)
+	return err
+}
+
+func (r *Registry) promote(ctx context.Context, name string, version int, alias string, from *int, e Event) (previous int, err error) {
 	if err := errors.Join((Ref{Name: name, Version: version}).check(), checkAlias(alias)); err != nil {
-		return err
+		return 0, err
 	}
 	if _, err := r.Resolve(Ref{Name: name, Version: version}); err != nil {
-		return err
+		return 0, err
 	}
 	w, err := r.begin(ctx, name)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer w.end()
-	return w.move(ctx, ActionPromote, alias, version, e)
+	if previous = w.aliases[alias]; from != nil && previous != *from {
+		return previous, fmt.Errorf("alias %q of model %q is at version %d, not at %d: %w", alias, name, previous, *from, ErrMoved)
+	}
+	return previous, w.move(ctx, ActionPromote, alias, version, e)
 }
 
 // Rollback points an alias back at the version that had it before, by the log,
@@ -130,55 +143,106 @@ func (w *writer) move(ctx context.Context, action, alias string, version int, e 
 	if err != nil {
 		return err
 	}
-	undo, err := w.replaceAliases(ctx, alias, version)
-	if err != nil {
+	next := maps.Clone(w.aliases)
+	next[alias] = version
+	if err := w.writeAliases(ctx, next, entry, line); err != nil {
 		return fmt.Errorf("model %q: alias %q stays: %w", w.name, alias, err)
 	}
-	if err := w.append(entry, line); err != nil {
-		return fmt.Errorf("model %q: alias %q stays: %w", w.name, alias, errors.Join(err, undo()))
-	}
-	w.aliases[alias] = version
-	os.Remove(w.path(aliasesUndo)) // else the next writer does
 	return nil
 }
 
-// replaceAliases writes aliases.json anew. Undo puts the former one back: it was
-// written beforehand, so that a full disk cannot hinder it.
-func (w *writer) replaceAliases(ctx context.Context, alias string, version int) (undo func() error, err error) {
-	defer func() {
-		if err != nil {
-			os.Remove(w.path(aliasesTemp))
-			os.Remove(w.path(aliasesUndo))
-		}
-	}()
-	undo = func() error { return w.sync(os.Remove(w.path(aliasesFile))) }
-	if len(w.aliases) > 0 {
-		if err := w.writeAliases(aliasesUndo, w.aliases); err != nil {
-			return nil, err
-		}
-		undo = func() error { return w.sync(os.Rename(w.path(aliasesUndo), w.path(aliasesFile))) }
+// Unalias takes an alias away and gives the version it had; the version stays. One
+// that is not there is ErrNotFound.
+func (r *Registry) Unalias(ctx context.Context, name, alias string, e Event) (version int, err error) {
+	if _, err := r.Resolve(Ref{Name: name, Alias: alias}); err != nil {
+		return 0, err
+	}
+	w, err := r.begin(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	defer w.end()
+	version, ok := w.aliases[alias]
+	if !ok {
+		return 0, fmt.Errorf("alias %q of model %q was taken away meanwhile: %w", alias, name, ErrNotFound)
+	}
+	entry := w.entry(ActionUnalias, version, e)
+	entry.Alias, entry.Previous, entry.Hash = alias, version, publications(w.log)[version].Hash
+	line, err := entry.line()
+	if err != nil {
+		return 0, err
 	}
 	next := maps.Clone(w.aliases)
-	next[alias] = version
-	if err := w.writeAliases(aliasesTemp, next); err != nil {
-		return nil, err
+	delete(next, alias)
+	if err := w.writeAliases(ctx, next, entry, line); err != nil {
+		return 0, fmt.Errorf("model %q: alias %q stays: %w", name, alias, err)
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if err := os.Rename(w.path(aliasesTemp), w.path(aliasesFile)); err != nil {
-		return nil, err
-	}
-	if err := syncDir(w.dir); err != nil {
-		return nil, errors.Join(err, undo())
-	}
-	return undo, nil
+	return version, nil
 }
 
-func (w *writer) writeAliases(file string, aliases map[string]int) error {
-	b, err := formatAliases(aliases)
+// writeAliases puts aliases in the place of the present ones and logs the change. What
+// they are afterwards ends a canary against another champion.
+func (w *writer) writeAliases(ctx context.Context, next map[string]int, entry Entry, line []byte) error {
+	var was []byte
+	if len(w.aliases) > 0 {
+		var err error
+		if was, err = formatAliases(w.aliases); err != nil {
+			return err
+		}
+	}
+	now, err := formatAliases(next)
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(w.dir, file), b)
+	if err := w.replace(ctx, aliasesFile, was, now, entry, line); err != nil {
+		return err
+	}
+	w.aliases = next
+	_ = w.settleCanary() // else the next writer does
+	return nil
 }
+
+// replace puts a small file of the model in the place of the present one, in one step
+// that readers see whole, and logs the change; nil stands for no file. If the log cannot
+// be written, the former one is put back: it was written beforehand, so that a full disk
+// cannot hinder it.
+func (w *writer) replace(ctx context.Context, file string, was, now []byte, entry Entry, line []byte) (err error) {
+	path, temp, old := w.path(file), w.path(newFile(file)), w.path(undoFile(file))
+	defer func() {
+		os.Remove(temp) // else the next writer does
+		os.Remove(old)
+	}()
+	undo := func() error { return w.sync(os.Remove(path)) }
+	if was != nil {
+		if err := writeFile(old, was); err != nil {
+			return err
+		}
+		undo = func() error { return w.sync(os.Rename(old, path)) }
+	}
+	if now != nil {
+		if err := writeFile(temp, now); err != nil {
+			return err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if now != nil {
+		err = os.Rename(temp, path)
+	} else {
+		err = os.Remove(path)
+	}
+	if err != nil {
+		return err
+	}
+	if err := syncDir(w.dir); err != nil {
+		return errors.Join(err, undo())
+	}
+	if err := w.append(entry, line); err != nil {
+		return errors.Join(err, undo())
+	}
+	return nil
+}
+
+func newFile(file string) string  { return "." + strings.TrimSuffix(file, ".json") + "-new.json" }
+func undoFile(file string) string { return "." + strings.TrimSuffix(file, ".json") + "-undo.json" }

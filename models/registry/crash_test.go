@@ -61,8 +61,8 @@ func childMain(role string, r *Registry) error {
 	return childOnDisk(role, r)
 }
 
-// churnOnce is one round of a writer: publish, promote, now and then roll back,
-// and delete what is old.
+// churnOnce is one round of a writer: publish, promote, now and then roll back, try a
+// canary, give and take another alias, and delete what is old.
 func churnOnce(r *Registry, k int) error {
 	ctx := context.Background()
 	f, err := smallArtifact("churn", k)
@@ -75,6 +75,19 @@ func churnOnce(r *Registry, k int) error {
 	}
 	if err := r.Promote(ctx, "churn", v, Champion, Event{Actor: "crash"}); err != nil {
 		return err
+	}
+	if k%4 == 0 {
+		if _, err := r.SetCanary(ctx, "churn", max(1, v-1), float64(k%7+1)/8, Event{Actor: "crash"}); err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrCanary) {
+			return err
+		}
+		if err := r.Promote(ctx, "churn", v, "challenger", Event{Actor: "crash"}); err != nil {
+			return err
+		}
+	}
+	if k%4 == 1 {
+		if err := errors.Join(ignore(r.EndCanary(ctx, "churn", Event{})), ignore(second(r.Unalias(ctx, "churn", "challenger", Event{})))); err != nil {
+			return err
+		}
 	}
 	if k%3 == 0 {
 		if _, _, err := r.Rollback(ctx, "churn", Champion, Event{Actor: "crash"}); err != nil && !errors.Is(err, ErrNotFound) {
@@ -91,6 +104,14 @@ func churnOnce(r *Registry, k int) error {
 		}
 	}
 	return nil
+}
+
+// ignore is nil for what is not there.
+func ignore(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 func child(t *testing.T, role, dir string) *exec.Cmd {
@@ -267,10 +288,29 @@ func TestLeftovers(t *testing.T) {
 			return forget(r, 1)
 		}, want{[]int{1, 2, 3}, 4, 1, []string{"publish 3"}}},
 		"new aliases not yet in place": {func(r *Registry) error {
-			return errors.Join(os.WriteFile(dir(r, aliasesTemp), []byte(`{"champion": 2}`), 0o644), os.WriteFile(dir(r, aliasesUndo), []byte(`{`), 0o644))
+			return errors.Join(os.WriteFile(dir(r, newFile(aliasesFile)), []byte(`{"champion": 2}`), 0o644), os.WriteFile(dir(r, undoFile(aliasesFile)), []byte(`{`), 0o644))
 		}, want{[]int{1, 2}, 3, 1, nil}},
 		"a promotion not logged": {func(r *Registry) error {
 			return errors.Join(r.Promote(context.Background(), "churn", 2, Champion, Event{}), forget(r, 1))
+		}, want{[]int{1, 2}, 3, 2, []string{"promote 2"}}},
+		"an alias taken away, not logged": {func(r *Registry) error {
+			ctx := context.Background()
+			err := errors.Join(r.Promote(ctx, "churn", 2, "challenger", Event{}), second(r.Unalias(ctx, "churn", "challenger", Event{})))
+			return errors.Join(err, forget(r, 1))
+		}, want{[]int{1, 2}, 3, 1, []string{"unalias 2"}}},
+		"a canary half written": {func(r *Registry) error { return os.WriteFile(dir(r, newFile(canaryFile)), []byte("{"), 0o644) },
+			want{[]int{1, 2}, 3, 1, nil}},
+		"a canary not logged": {func(r *Registry) error {
+			_, err := r.SetCanary(context.Background(), "churn", 2, 0.25, Event{})
+			return errors.Join(err, forget(r, 1))
+		}, want{[]int{1, 2}, 3, 1, []string{"canary 2"}}},
+		"a canary ended, not logged": {func(r *Registry) error {
+			_, err := r.SetCanary(context.Background(), "churn", 2, 0.25, Event{})
+			return errors.Join(err, r.EndCanary(context.Background(), "churn", Event{}), forget(r, 1))
+		}, want{[]int{1, 2}, 3, 1, []string{"canary 2"}}},
+		"a canary whose champion is gone": {func(r *Registry) error {
+			_, err := r.SetCanary(context.Background(), "churn", 2, 0.25, Event{})
+			return errors.Join(err, os.WriteFile(dir(r, aliasesFile), []byte(`{"champion": 2}`), 0o644))
 		}, want{[]int{1, 2}, 3, 2, []string{"promote 2"}}},
 		"a deletion not logged": {func(r *Registry) error { return os.Rename(dir(r, "v2"), dir(r, ".delete-v2")) },
 			want{[]int{1}, 3, 1, []string{"delete 2"}}},

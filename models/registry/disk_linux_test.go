@@ -38,6 +38,10 @@ func childOnDisk(role string, r *Registry) error {
 		err = r.Promote(context.Background(), "churn", 2, Champion, Event{})
 	case "first":
 		err = r.Promote(context.Background(), "churn", 2, "first", Event{})
+	case "unalias":
+		_, err = r.Unalias(context.Background(), "churn", Champion, Event{})
+	case "canary":
+		_, err = r.SetCanary(context.Background(), "churn", 2, 0.5, Event{})
 	case "delete":
 		err = r.Delete(context.Background(), "churn", 2, Event{})
 	case "rollback":
@@ -88,6 +92,7 @@ func TestFullDisk(t *testing.T) {
 		{"publish", 1, false}, {"publish", 300, false}, {"publish", largest - 1, false},
 		{"publish", largest + 100, true}, {"promote", largest + 100, true}, {"first", largest + 100, true},
 		{"rollback", largest + 100, true}, {"delete", largest + 100, true}, {"promote", 10, false},
+		{"unalias", 0, true}, {"unalias", 1, false}, {"canary", 0, true}, {"canary", 10, false},
 	} {
 		t.Run(fmt.Sprintf("%s within %d", c.action, c.limit), func(t *testing.T) {
 			t.Parallel()

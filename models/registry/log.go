@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -16,6 +17,8 @@ const (
 	ActionPromote  = "promote"
 	ActionRollback = "rollback"
 	ActionDelete   = "delete"
+	ActionUnalias  = "unalias"
+	ActionCanary   = "canary" // begun, its share changed or, with none, ended
 )
 
 // Event is what a caller tells of a change, for the log.
@@ -29,12 +32,14 @@ type Event struct {
 type Entry struct {
 	Time   time.Time `json:"time"` // UTC
 	Action string    `json:"action"`
-	// Version is the one published or deleted, or the one an alias now has.
+	// Version is the one published or deleted, the one an alias now has or, once it is
+	// taken away, had, or the one of a canary.
 	Version int `json:"version"`
 	// Alias is the one that moved, Previous the version it had before; 0 none.
 	Alias    string         `json:"alias,omitempty"`
 	Previous int            `json:"previous,omitempty"`
-	Hash     string         `json:"hash,omitempty"` // of the version's artifact
+	Share    float64        `json:"share,omitempty"` // of a canary; 0 ends it
+	Hash     string         `json:"hash,omitempty"`  // of the version's artifact
 	Actor    string         `json:"actor,omitempty"`
 	Note     string         `json:"note,omitempty"`
 	Facts    map[string]any `json:"facts,omitempty"`
@@ -122,6 +127,19 @@ func publications(entries []Entry) map[int]Entry {
 		}
 	}
 	return out
+}
+
+// heldBy is the version of an alias by the log; 0 if it has none.
+func heldBy(entries []Entry, alias string) int {
+	for _, e := range slices.Backward(entries) {
+		if e.Alias == alias {
+			if e.Action == ActionUnalias {
+				return 0
+			}
+			return e.Version
+		}
+	}
+	return 0
 }
 
 // holders is the history of one alias by the log: each promotion puts a version

@@ -17,43 +17,73 @@ import (
 // first, so that no version is there that could not be served. The version
 // appears whole or, with an error, not at all; no alias moves.
 func (r *Registry) Publish(ctx context.Context, name string, f models.Files, e Event) (version int, err error) {
+	version, _, err = r.publish(ctx, name, f, false, e)
+	return version, err
+}
+
+// Import is Publish unless the very same artifact, by its hash, is a version already and
+// sound: then its number is given, the newest if there are several, and nothing changes.
+func (r *Registry) Import(ctx context.Context, name string, f models.Files, e Event) (version int, published bool, err error) {
+	return r.publish(ctx, name, f, true, e)
+}
+
+func (r *Registry) publish(ctx context.Context, name string, f models.Files, once bool, e Event) (version int, published bool, err error) {
 	if err := checkName(name); err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	if err := checkFiles(f); err != nil {
-		return 0, fmt.Errorf("model %q: %w", name, err)
+		return 0, false, fmt.Errorf("model %q: %w", name, err)
 	}
 	s, err := models.NewScorer(f)
 	if err != nil {
-		return 0, fmt.Errorf("model %q: refused: %w", name, err)
+		return 0, false, fmt.Errorf("model %q: refused: %w", name, err)
 	}
 	if own := s.Artifact().Manifest.Name; own != name {
-		return 0, fmt.Errorf("%w: an artifact of the model %q cannot be published as %q", ErrReference, own, name)
+		return 0, false, fmt.Errorf("%w: an artifact of the model %q cannot be published as %q", ErrReference, own, name)
 	}
 	if err := makeDir(r.modelDir(name)); err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	w, err := r.begin(ctx, name)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	defer w.end()
+	if once {
+		if version := w.same(s.Artifact().Hash()); version > 0 {
+			return version, false, nil
+		}
+	}
 	if version, err = w.next(); err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	entry := w.entry(ActionPublish, version, e)
 	entry.Hash = s.Artifact().Hash()
 	line, err := entry.line()
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	if err := w.place(ctx, version, f); err != nil {
-		return 0, fmt.Errorf("model %q: nothing was published: %w", name, err)
+		return 0, false, fmt.Errorf("model %q: nothing was published: %w", name, err)
 	}
 	if err := w.append(entry, line); err != nil {
-		return 0, fmt.Errorf("model %q: version %d was withdrawn: %w", name, version, errors.Join(err, w.withdraw(version)))
+		return 0, false, fmt.Errorf("model %q: version %d was withdrawn: %w", name, version, errors.Join(err, w.withdraw(version)))
 	}
-	return version, nil
+	return version, true, nil
+}
+
+// same is the newest sound version that holds the artifact of this hash; 0 if none does.
+func (w *writer) same(hash string) int {
+	published := publications(w.log)
+	for _, n := range slices.Backward(w.numbers) {
+		if published[n].Hash != hash {
+			continue
+		}
+		if _, err := w.r.verify(w.name, n, w.log); err == nil {
+			return n
+		}
+	}
+	return 0
 }
 
 // place makes a version visible, whole.
@@ -101,7 +131,7 @@ func (w *writer) withdraw(version int) error {
 	return w.sync(err)
 }
 
-// Delete removes a version. One that an alias points at is ErrInUse. The number
+// Delete removes a version. One that an alias points at, or a canary, is ErrInUse. The number
 // is not used again, and the log keeps its entries.
 func (r *Registry) Delete(ctx context.Context, name string, version int, e Event) error {
 	if _, err := r.Resolve(Ref{Name: name, Version: version}); err != nil {
@@ -117,6 +147,9 @@ func (r *Registry) Delete(ctx context.Context, name string, version int, e Event
 	}
 	if aliases := aliasesOf(w.aliases, version); len(aliases) > 0 {
 		return fmt.Errorf("version %d of model %q is its %q: %w: move the alias first", version, name, aliases[0], ErrInUse)
+	}
+	if w.canary.Version == version {
+		return fmt.Errorf("version %d of model %q is its canary: %w: end the canary first", version, name, ErrInUse)
 	}
 	entry := w.entry(ActionDelete, version, e)
 	entry.Hash = publications(w.log)[version].Hash

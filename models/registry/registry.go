@@ -3,10 +3,11 @@
 //
 //	<registry>/churn/v7/manifest.json ...  a version, written once
 //	<registry>/churn/aliases.json          {"champion": 7}
+//	<registry>/churn/canary.json           {"version": 8, "share": 0.05, "champion": 7}, if there is one
 //	<registry>/churn/log.jsonl             an Entry a line, only ever appended to
 //
-// Readers need no lock and no write permission: a version and aliases.json each
-// appear whole, by a rename. Writers, in one process or many on one machine,
+// Readers need no lock and no write permission: a version, aliases.json and canary.json
+// each appear whole, by a rename. Writers, in one process or many on one machine,
 // exclude one another by a lock on <registry>/churn/.lock. Whatever a writer
 // changes it changes first and logs second; if it dies in between, the next
 // writer of that model clears what was left and logs, marked as recovered, what
@@ -38,8 +39,10 @@ var (
 	// ErrReference is wrapped by errors about a reference or a name that can
 	// belong to nothing, such as "../x" or "churn@champion@7".
 	ErrReference = errors.New("bad reference")
-	// ErrInUse is wrapped when a version to delete has an alias.
+	// ErrInUse is wrapped when a version to delete has an alias or is a canary.
 	ErrInUse = errors.New("in use")
+	// ErrMoved is wrapped when an alias is not where the caller says it is.
+	ErrMoved = errors.New("moved meanwhile")
 	// ErrDamaged is wrapped by errors about files that no writer of this package
 	// would have left.
 	ErrDamaged = errors.New("damaged registry")
@@ -163,28 +166,34 @@ func (r *Registry) Resolve(ref Ref) (Ref, error) {
 
 const resolveTries = 3
 
-// Stamp is a short text that changes whenever aliases.json does, for a server
-// that polls: one small file is read. A model without aliases has the stamp
+// Stamp is a short text that changes whenever aliases.json or canary.json does, for a
+// server that polls: two small files are read. A model that has neither has the stamp
 // "none".
 func (r *Registry) Stamp(name string) (string, error) {
 	if err := checkName(name); err != nil {
 		return "", err
 	}
-	path := filepath.Join(r.modelDir(name), aliasesFile)
-	b, info, err := readSmall(path, maxAliases)
-	if errors.Is(err, fs.ErrNotExist) {
-		if _, err := r.numbers(name); err != nil {
+	stamp := ""
+	for _, file := range []string{aliasesFile, canaryFile} {
+		b, info, err := readSmall(filepath.Join(r.modelDir(name), file), maxAliases)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
 			return "", err
 		}
-		return "none", nil
+		// The time tells a directory that was replaced by another one with the same
+		// numbers; the content tells two changes within one tick of the clock.
+		sum := sha256.Sum256(b)
+		stamp += fmt.Sprintf("%s-%x-%x ", file, info.ModTime().UnixNano(), sum[:8])
 	}
-	if err != nil {
+	if stamp != "" {
+		return stamp, nil
+	}
+	if _, err := r.numbers(name); err != nil {
 		return "", err
 	}
-	// The time tells a directory that was replaced by another one with the same
-	// numbers; the content tells two changes within one tick of the clock.
-	sum := sha256.Sum256(b)
-	return fmt.Sprintf("%x-%x", info.ModTime().UnixNano(), sum[:8]), nil
+	return "none", nil
 }
 
 func (r *Registry) modelDir(name string) string { return filepath.Join(r.dir, name) }

