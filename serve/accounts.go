@@ -39,7 +39,7 @@ func (s *Server) putAccount(c *gin.Context) {
 	}
 	l := &events{schema: s.schema(), now: s.now(), most: s.cfg.MaxFields}
 	l.attributes = l.schema.attributes()
-	s.add(c, l, l.decode(w.body.Bytes(), "", c.Param("id")))
+	s.add(c, l, l.decode(w.body.Bytes(), -1, c.Param("id")))
 }
 
 // accountFacts is the answer of GET /v1/accounts/{id}.

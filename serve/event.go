@@ -1,7 +1,9 @@
 package serve
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +25,8 @@ type events struct {
 	attributes string
 	list       []facts.Fact
 	faults     []fault
+	known      map[string]string // texts that come again and again, such as the names of columns
+	event      event             // that is being read
 	// Warnings are about what was taken although no model looks at it.
 	warnings []models.Warning
 }
@@ -38,8 +42,8 @@ const (
 // event is one fact on its way.
 type event struct {
 	*events
-	prefix                            string
-	seen                              map[string]bool
+	row                               int    // of several, from 0; -1: it is all of the body
+	seen                              uint16 // bits by eventField
 	source, account, user, id         string
 	occurred, arrived, ended          int64
 	hasOccurred, hasArrived, hasEnded bool
@@ -60,62 +64,129 @@ func (e *event) warn(field, state, format string, args ...any) {
 	}
 }
 
-// decode reads one event that lies at the JSON Pointer prefix of the body; an account
-// that is given is that of the path. The error is of a text that is no JSON; all other
-// faults are gathered.
-func (l *events) decode(text []byte, prefix, account string) error {
-	e := &event{events: l, prefix: prefix, seen: map[string]bool{}, account: account, attributesOnly: account != ""}
-	s := scanner{text: text, pointer: prefix}
-	if err := s.validUTF8(); err != nil {
-		return err
+// eventField numbers the fields of a fact, for the bits of event.seen; -1: there is no such.
+func eventField(name []byte) int {
+	switch string(name) {
+	case "source":
+		return 0
+	case "id":
+		return 1
+	case "account":
+		return 2
+	case "user":
+		return 3
+	case "occurred_at":
+		return 4
+	case "arrived_at":
+		return 5
+	case "ended_at":
+		return 6
+	case "properties":
+		return 7
 	}
-	if b := s.next(); b != '{' {
-		if err := s.skip(1); err != nil {
-			return err
+	return -1
+}
+
+// prefix is the JSON Pointer to the fact within the body.
+func (e *event) prefix() string {
+	if e.row < 0 {
+		return ""
+	}
+	return "/" + strconv.Itoa(e.row)
+}
+
+// decode reads one event, that of a row of the body (from 0, or -1 for all of it); an
+// account that is given is that of the path. The error is of a text that is no JSON; all
+// other faults are gathered.
+func (l *events) decode(text []byte, row int, account string) error {
+	if l.known == nil {
+		l.known = map[string]string{}
+	}
+	l.event = event{events: l, row: row, account: account, attributesOnly: account != ""}
+	e := &l.event
+	s := scanner{text: text}
+	err := s.validUTF8()
+	switch {
+	case err != nil:
+	case s.next() == '{':
+		err = s.members(func(name []byte) error { return e.member(&s, name) })
+	default:
+		if err = s.skip(1); err == nil {
+			e.fault(e.prefix(), "a fact is an object with source, account, id, occurred_at and properties")
 		}
-		e.fault(prefix, "a fact is an object with source, account, id, occurred_at and properties")
-		return s.end()
 	}
-	if err := s.object(func(name string) error { return e.member(&s, name) }); err != nil {
-		return err
+	if err == nil {
+		err = s.end()
 	}
-	if err := s.end(); err != nil {
-		return err
+	if err != nil {
+		return within(err, e.prefix())
 	}
 	e.check()
 	return nil
 }
 
-func (e *event) member(s *scanner, name string) error {
-	s.pointer = e.prefix + "/" + escapePointer(name)
-	if e.seen[name] {
-		return s.fail("%q is given twice", name)
+// at is the JSON Pointer to what is being read, within the body.
+func (e *event) at(s *scanner) string { return e.prefix() + s.place() }
+
+// within puts a prefix before the places of a problem.
+func within(err error, prefix string) error {
+	var p *problem
+	if prefix != "" && errors.As(err, &p) {
+		for i := range p.Errors {
+			p.Errors[i].Pointer = prefix + p.Errors[i].Pointer
+		}
 	}
-	e.seen[name] = true
+	return err
+}
+
+// again gives the text, the very one that was there before if it is short.
+func (l *events) again(text []byte) string {
+	const long, most = 32, 4096
+	if len(text) > long {
+		return string(text)
+	}
+	if had, ok := l.known[string(text)]; ok {
+		return had
+	}
+	out := string(text)
+	if len(l.known) < most {
+		l.known[out] = out
+	}
+	return out
+}
+
+func (e *event) member(s *scanner, name []byte) error {
+	field := eventField(name)
+	if field >= 0 {
+		if e.seen&(1<<field) != 0 {
+			return s.fail("%q is given twice", name)
+		}
+		e.seen |= 1 << field
+	}
 	var err error
 	switch {
-	case name == "source":
-		e.source, err = e.text(s, name)
-	case name == "id":
-		e.id, err = e.text(s, name)
-	case name == "account" && !e.attributesOnly:
-		e.account, err = e.text(s, name)
-	case name == "user" && !e.attributesOnly:
-		e.user, err = e.text(s, name)
-	case name == "occurred_at":
-		e.occurred, e.hasOccurred, err = e.instant(s, name)
-	case name == "arrived_at":
-		e.arrived, e.hasArrived, err = e.instant(s, name)
-	case name == "ended_at" && !e.attributesOnly:
-		e.ended, e.hasEnded, err = e.instant(s, name)
-	case name == "properties":
+	case field == 0:
+		e.source, err = e.text(s, "source")
+	case field == 1:
+		e.id, err = e.text(s, "id")
+	case field == 2 && !e.attributesOnly:
+		e.account, err = e.text(s, "account")
+	case field == 3 && !e.attributesOnly:
+		e.user, err = e.text(s, "user")
+	case field == 4:
+		e.occurred, e.hasOccurred, err = e.instant(s, "occurred_at")
+	case field == 5:
+		e.arrived, e.hasArrived, err = e.instant(s, "arrived_at")
+	case field == 6 && !e.attributesOnly:
+		e.ended, e.hasEnded, err = e.instant(s, "ended_at")
+	case field == 7:
 		if s.next() == '{' {
 			return e.properties(s)
 		}
-		e.fault(s.pointer, "properties must be an object: a name and a value for each column")
+		e.fault(e.at(s), "properties must be an object: a name and a value for each column")
 		return s.skip(2)
 	default:
-		e.fault(s.pointer, "unknown field %q: a fact has source, account, user, id, occurred_at, arrived_at, ended_at and properties; columns belong in properties", clip(name))
+		e.fault(e.at(s), "unknown field %q: a fact has source, account, user, id, occurred_at, arrived_at, ended_at and properties; columns belong in properties", clip(string(name)))
 		return s.skip(2)
 	}
 	return err
@@ -125,18 +196,21 @@ func (e *event) member(s *scanner, name string) error {
 func (e *event) text(s *scanner, name string) (string, error) {
 	switch b := s.next(); {
 	case b == '"':
-		text, err := s.text8()
-		if err == nil && text == "" {
-			e.fault(s.pointer, "%s is empty", name)
+		text, err := s.letters()
+		if err == nil && len(text) == 0 {
+			e.fault(e.at(s), "%s is empty", name)
 		}
-		return text, err
+		if name == "source" {
+			return e.again(text), err
+		}
+		return string(text), err
 	case b == '-' || '0' <= b && b <= '9':
 		number, err := s.number()
 		return string(number), err
 	case b == 'n':
 		return "", s.skip(2)
 	}
-	e.fault(s.pointer, "%s must be text or a number", name)
+	e.fault(e.at(s), "%s must be text or a number", name)
 	return "", s.skip(2)
 }
 
@@ -150,30 +224,30 @@ func (e *event) instant(s *scanner, name string) (us int64, ok bool, err error) 
 		}
 		us, err := datasets.ParseTime(text)
 		if err != nil {
-			e.fault(s.pointer, "%s %q is no time: write it as 2026-03-01T09:30:00Z or 2026-03-01", name, clip(text))
+			e.fault(e.at(s), "%s %q is no time: write it as 2026-03-01T09:30:00Z or 2026-03-01", name, clip(text))
 		}
 		return us, true, nil
 	case 'n':
 		return 0, false, s.skip(2)
 	}
-	e.fault(s.pointer, "%s must be a time such as 2026-03-01T09:30:00Z", name)
+	e.fault(e.at(s), "%s must be a time such as 2026-03-01T09:30:00Z", name)
 	return 0, true, s.skip(2)
 }
 
 // properties reads the values of columns.
 func (e *event) properties(s *scanner) error {
-	here, n := s.pointer, 0
+	n := 0
 	e.values = make(map[string]datasets.Value, 4)
-	return s.object(func(name string) error {
-		s.pointer = here + "/" + escapePointer(name)
+	return s.members(func(name []byte) error {
 		if n++; n > e.most {
-			return refuse(422, fmt.Sprintf("properties have more than %d fields", e.most), fault{"too many fields", here})
+			return refuse(422, fmt.Sprintf("properties have more than %d fields", e.most), fault{"too many fields", "/properties"})
 		}
-		if _, twice := e.values[name]; twice {
+		if _, twice := e.values[string(name)]; twice {
 			return s.fail("%q is given twice", name)
 		}
+		column := e.again(name) // before the value is read, for it is no longer there then
 		v, err := e.value(s)
-		e.values[name] = v
+		e.values[column] = v
 		return err
 	})
 }
@@ -181,11 +255,11 @@ func (e *event) properties(s *scanner) error {
 func (e *event) value(s *scanner) (v datasets.Value, err error) {
 	switch b := s.next(); b {
 	case '{', '[':
-		e.fault(s.pointer, "properties are flat: send a number, text, true, false or null")
+		e.fault(e.at(s), "properties are flat: send a number, text, true, false or null")
 		return v, s.skip(3)
 	case '"':
-		text, err := s.text8()
-		return datasets.Value{Kind: datasets.Category, Text: text}, err
+		text, err := s.letters()
+		return datasets.Value{Kind: datasets.Category, Text: e.again(text)}, err
 	case 't', 'f':
 		v = datasets.Value{Kind: datasets.Boolean}
 		if b == 't' {
@@ -205,7 +279,7 @@ func (e *event) value(s *scanner) (v datasets.Value, err error) {
 	}
 	x, err := strconv.ParseFloat(string(digits), 64)
 	if err != nil {
-		e.fault(s.pointer, "%s is beyond what a 64-bit number holds", clip(string(digits)))
+		e.fault(e.at(s), "%s is beyond what a 64-bit number holds", clip(string(digits)))
 		return v, nil
 	}
 	return datasets.Value{Kind: datasets.Number, Number: x + 0}, nil // -0 + 0 is 0
@@ -213,7 +287,7 @@ func (e *event) value(s *scanner) (v datasets.Value, err error) {
 
 // check looks at the fact as a whole, and adds it if there is nothing wrong with it.
 func (e *event) check() {
-	at := func(name string) string { return e.prefix + "/" + name }
+	at := func(name string) string { return e.prefix() + "/" + name }
 	if e.source == "" && e.attributesOnly {
 		e.source = e.attributes
 	}
@@ -251,7 +325,7 @@ func (e *event) check() {
 		named.Account = e.user
 	}
 	if err := online.Check(&named); err != nil {
-		e.fault(e.prefix, "%s", err)
+		e.fault(e.prefix(), "%s", err)
 		return
 	}
 	e.list = append(e.list, f)
@@ -351,11 +425,17 @@ func (e *event) times(known *source, at func(string) string) {
 
 // kinds sees to the values.
 func (e *event) kinds(known *source) {
-	for _, name := range sortedNames(e.values) {
+	var room [16]string
+	names := room[:0]
+	for name := range e.values {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
 		v := e.values[name]
 		kinds, ok := known.kinds[name]
 		if !ok && name != known.User && name != known.FromAccount && !v.Missing() {
-			e.warn(strings.TrimPrefix(e.prefix+"/properties/"+escapePointer(name), "/"), "unknown", "no model looks at %s of source %s; it was kept", clip(name), e.source)
+			e.warn(strings.TrimPrefix(e.prefix()+"/properties/"+escapePointer(name), "/"), "unknown", "no model looks at %s of source %s; it was kept", clip(name), e.source)
 			continue
 		}
 		for _, kind := range kinds {
@@ -364,7 +444,7 @@ func (e *event) kinds(known *source) {
 				if v.Kind == datasets.Category {
 					got = "text"
 				}
-				e.fault(e.prefix+"/properties/"+escapePointer(name), "%s must be a %s, not the %s %s", name, kind, got, clip(v.String()))
+				e.fault(e.prefix()+"/properties/"+escapePointer(name), "%s must be a %s, not the %s %s", name, kind, got, clip(v.String()))
 				break
 			}
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"propensity/features/facts"
 	"propensity/models"
 )
 
@@ -71,6 +72,7 @@ func (s *Server) add(c *gin.Context, l *events, err error) {
 // to it as if the body were an array of the facts.
 func (s *Server) eventLines(l *events, body []byte) error {
 	n, number := 0, 0
+	l.list = make([]facts.Fact, 0, min(bytes.Count(body, []byte("\n"))+1, s.cfg.MaxEvents))
 	for line := range bytes.Lines(body) {
 		number++
 		if len(bytes.TrimSpace(line)) == 0 {
@@ -80,7 +82,7 @@ func (s *Server) eventLines(l *events, body []byte) error {
 			return err
 		}
 		faults := len(l.faults)
-		if err := l.decode(line, "/"+strconv.Itoa(n), ""); err != nil {
+		if err := l.decode(line, n, ""); err != nil {
 			p := *problemOf(err)
 			p.Line = number
 			return &p
@@ -101,7 +103,7 @@ func (s *Server) eventArray(l *events, body []byte) error {
 	}
 	scan.at = 0
 	if scan.next() != '[' {
-		return l.decode(body, "", "")
+		return l.decode(body, -1, "")
 	}
 	scan.at++
 	for n := 0; ; n++ {
@@ -117,7 +119,7 @@ func (s *Server) eventArray(l *events, body []byte) error {
 		if err := scan.skip(2); err != nil {
 			return err
 		}
-		if err := l.decode(body[start:scan.at], scan.pointer, ""); err != nil {
+		if err := l.decode(body[start:scan.at], n, ""); err != nil {
 			return err
 		}
 		if scan.next() == ']' {

@@ -320,7 +320,7 @@ func FuzzEvents(f *testing.F) {
 		s := &Server{cfg: Config{MaxEvents: 5}}
 		for _, account := range []string{"", "A"} {
 			l := &events{schema: k, now: moment, most: 5, attributes: "accounts"}
-			err := l.decode([]byte(body), "", account)
+			err := l.decode([]byte(body), -1, account)
 			if account == "" {
 				l = &events{schema: k, now: moment, most: 5}
 				err = s.eventArray(l, []byte(body))

@@ -17,13 +17,31 @@ const maxDepth = 32
 type scanner struct {
 	text    []byte
 	at      int
-	pointer string // JSON Pointer to what is being read
+	pointer string // JSON Pointer to what is being read, or to what path is within
+	// path are the names of the objects within pointer that members is in, as they stand
+	// between their quotes: they are spelled only if something is wrong.
+	path  [2]span
+	depth int
+}
+
+// span is a piece of the text.
+type span struct{ from, to int }
+
+// place is the JSON Pointer to what is being read.
+func (s *scanner) place() string {
+	out := s.pointer
+	for _, at := range s.path[:min(s.depth, len(s.path))] {
+		name := scanner{text: s.text[:at.to+1], at: at.from - 1}
+		text, _ := name.text8() // it was read before
+		out += "/" + escapePointer(text)
+	}
+	return out
 }
 
 // fail reports the text as no JSON at the present byte.
 func (s *scanner) fail(format string, args ...any) *problem {
 	detail := fmt.Sprintf("invalid JSON at byte %d: ", s.at) + fmt.Sprintf(format, args...)
-	return refuse(400, detail, fault{detail, s.pointer})
+	return refuse(400, detail, fault{detail, s.place()})
 }
 
 // validUTF8 checks the whole text at once.
@@ -121,35 +139,83 @@ func (s *scanner) object(member func(name string) error) error {
 	}
 }
 
+// members reads an object and calls member at the value of each name, which is valid
+// until it returns. Names given twice are the caller's to find, who knows them.
+func (s *scanner) members(member func(name []byte) error) error {
+	if err := s.take('{'); err != nil {
+		return err
+	}
+	if s.next() == '}' {
+		s.at++
+		return nil
+	}
+	for {
+		if s.next() != '"' {
+			return s.unexpected("a name in quotes")
+		}
+		at := span{from: s.at + 1}
+		name, err := s.letters()
+		if err != nil {
+			return err
+		}
+		at.to = s.at - 1
+		if err := s.take(':'); err != nil {
+			return err
+		}
+		s.next()
+		if s.depth < len(s.path) {
+			s.path[s.depth] = at
+		}
+		s.depth++
+		if err := member(name); err != nil {
+			return err
+		}
+		s.depth--
+		if s.next() == '}' {
+			s.at++
+			return nil
+		}
+		if err := s.take(','); err != nil {
+			return err
+		}
+	}
+}
+
 // text8 reads a string and decodes its escapes.
 func (s *scanner) text8() (string, error) {
+	text, err := s.letters()
+	return string(text), err
+}
+
+// letters reads a string and decodes its escapes; without any, it is a piece of the text.
+func (s *scanner) letters() ([]byte, error) {
 	s.at++ // the opening quote
 	start := s.at
 	for s.at < len(s.text) {
 		switch b := s.text[s.at]; {
 		case b == '"':
 			s.at++
-			return string(s.text[start : s.at-1]), nil
+			return s.text[start : s.at-1], nil
 		case b == '\\':
 			return s.escaped(bytes.Clone(s.text[start:s.at]))
 		case b < ' ':
-			return "", s.fail("a control character (0x%02x) in text must be escaped", b)
+			return nil, s.fail("a control character (0x%02x) in text must be escaped", b)
 		}
 		s.at++
 	}
-	return "", s.fail("it ends within text")
+	return nil, s.fail("it ends within text")
 }
 
 // escaped goes on with a string from its first escape.
-func (s *scanner) escaped(out []byte) (string, error) {
+func (s *scanner) escaped(out []byte) ([]byte, error) {
 	for s.at < len(s.text) {
 		b := s.text[s.at]
 		switch {
 		case b == '"':
 			s.at++
-			return string(out), nil
+			return out, nil
 		case b < ' ':
-			return "", s.fail("a control character (0x%02x) in text must be escaped", b)
+			return nil, s.fail("a control character (0x%02x) in text must be escaped", b)
 		case b != '\\':
 			out = append(out, b)
 			s.at++
@@ -157,11 +223,11 @@ func (s *scanner) escaped(out []byte) (string, error) {
 		}
 		r, err := s.escape()
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		out = utf8.AppendRune(out, r)
 	}
-	return "", s.fail("it ends within text")
+	return nil, s.fail("it ends within text")
 }
 
 // escape reads one escape, a surrogate pair as one.

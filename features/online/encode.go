@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 
@@ -22,14 +21,14 @@ const contentFormat = 1
 // errContent is the error of a content that no store of ours has written.
 var errContent = errors.New("the content of a fact is damaged")
 
-// encode writes the content of a fact.
-func encode(f *facts.Fact) []byte {
-	out := make([]byte, 0, 24+24*len(f.Values))
+// encode appends the content of a fact.
+func encode(out []byte, f *facts.Fact) []byte {
 	out = append(out, contentFormat)
 	out = binary.AppendVarint(out, f.Occurred)
 	out = binary.AppendVarint(out, f.End)
-	names := make([]string, 0, 16)
-	for name := range maps.Keys(f.Values) {
+	var room [16]string
+	names := room[:0]
+	for name := range f.Values {
 		names = append(names, name)
 	}
 	slices.Sort(names)

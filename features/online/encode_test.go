@@ -10,8 +10,8 @@ import (
 )
 
 func FuzzDecode(f *testing.F) {
-	f.Add(encode(&facts.Fact{Occurred: 5, End: datasets.MissingTime}))
-	f.Add(encode(&facts.Fact{Occurred: -5, End: 9, Values: map[string]datasets.Value{
+	f.Add(encode(nil, &facts.Fact{Occurred: 5, End: datasets.MissingTime}))
+	f.Add(encode(nil, &facts.Fact{Occurred: -5, End: 9, Values: map[string]datasets.Value{
 		"a": {Kind: datasets.Number, Number: 1.5}, "b": {Kind: datasets.Boolean, Number: 1}, "c": {Kind: datasets.Time, Time: 7},
 		"d": {Kind: datasets.Category, Text: "pro"}, "e": {Kind: datasets.Text},
 	}}))
@@ -25,7 +25,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		if again := encode(&fact); !bytes.Equal(again, content) {
+		if again := encode(nil, &fact); !bytes.Equal(again, content) {
 			t.Fatalf("%x was read as %v, which is written as %x", content, fact, again)
 		}
 		occurred, end, err := instants(content)
@@ -36,11 +36,11 @@ func FuzzDecode(f *testing.F) {
 }
 
 func TestDecodeRefusesEveryPart(t *testing.T) {
-	whole := encode(&facts.Fact{Occurred: 5, End: 9, Values: map[string]datasets.Value{"plan": {Kind: datasets.Category, Text: "pro"}, "seats": {Kind: datasets.Number, Number: 3}}})
+	whole := encode(nil, &facts.Fact{Occurred: 5, End: 9, Values: map[string]datasets.Value{"plan": {Kind: datasets.Category, Text: "pro"}, "seats": {Kind: datasets.Number, Number: 3}}})
 	parts := 0
 	for n := range whole {
 		var f facts.Fact
-		if err := decode(whole[:n], &f); err == nil && !bytes.Equal(encode(&f), whole[:n]) {
+		if err := decode(whole[:n], &f); err == nil && !bytes.Equal(encode(nil, &f), whole[:n]) {
 			t.Errorf("the first %d bytes are read as %v", n, f)
 		} else if err != nil {
 			parts++

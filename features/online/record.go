@@ -26,12 +26,19 @@ func recordsOf(list []facts.Fact, now int64) ([]record, error) {
 		return nil, fmt.Errorf("%w: %d facts at once are more than %d", ErrFact, len(list), MaxAppend)
 	}
 	out := make([]record, len(list))
+	var contents []byte // one after the other, for they come and go together
 	for i := range list {
 		f := &list[i]
 		if err := Check(f); err != nil {
 			return nil, err
 		}
-		out[i] = record{account: f.Account, source: f.Source, id: f.ID, arrived: f.Arrived, content: encode(f)}
+		out[i] = record{account: f.Account, source: f.Source, id: f.ID, arrived: f.Arrived}
+		if cap(contents)-len(contents) < 32+48*len(f.Values) {
+			contents = make([]byte, 0, 16<<10)
+		}
+		start := len(contents)
+		contents = encode(contents, f)
+		out[i].content = contents[start:len(contents):len(contents)]
 		if len(out[i].content) > MaxContent {
 			return nil, fmt.Errorf("%w of source %q, account %q, id %q: its values take more than %d bytes", ErrFact, f.Source, f.Account, clip(f.ID), MaxContent)
 		}

@@ -55,7 +55,7 @@ func unwanted(list []facts.Fact, since Since) (out []record) {
 		}
 		for ; !wanted && from < to; from++ {
 			f := &list[from]
-			out = append(out, record{account: f.Account, source: f.Source, id: f.ID, arrived: f.Arrived, content: encode(f)})
+			out = append(out, record{account: f.Account, source: f.Source, id: f.ID, arrived: f.Arrived, content: encode(nil, f)})
 		}
 		from = to
 	}
