@@ -16,6 +16,7 @@ import (
 	"propensity/features/online"
 	"propensity/models"
 	"propensity/models/registry"
+	"propensity/serve/ledger"
 )
 
 // problem is an error as the client sees it (RFC 9457).
@@ -62,6 +63,10 @@ func problemOf(err error) *problem {
 		return refuse(http.StatusGone, err.Error(), fault{err.Error(), "/account"})
 	case errors.Is(err, online.ErrUnavailable):
 		return refuse(http.StatusServiceUnavailable, "the store of facts does not answer: send the request again")
+	case errors.Is(err, ledger.ErrUnavailable):
+		return refuse(http.StatusServiceUnavailable, "the ledger does not answer: send the request again")
+	case errors.Is(err, ledger.ErrOutcome):
+		return refuse(http.StatusUnprocessableEntity, err.Error())
 	case errors.Is(err, online.ErrFact):
 		return refuse(http.StatusUnprocessableEntity, err.Error())
 	case errors.Is(err, facts.ErrFact), errors.Is(err, build.ErrProject):

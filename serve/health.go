@@ -42,6 +42,7 @@ func (s *Server) readyz(c *gin.Context) {
 			r.Causes = append(r.Causes, "the store of facts does not answer")
 		}
 	}
+	s.ledgerReady(&r)
 	status := http.StatusOK
 	if !r.Ready {
 		status = http.StatusServiceUnavailable

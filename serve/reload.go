@@ -12,11 +12,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"propensity/datasets"
 	"propensity/models"
 	"propensity/models/registry"
 )
 
-// version is one version of a model, loaded and replayed. It never changes.
+// version is one version of a model, loaded, replayed and warm. It never changes.
 type version struct {
 	name    string
 	number  int
@@ -25,10 +26,12 @@ type version struct {
 	live    live
 	leftOut map[string]string             // column: why it is not used
 	scores  map[string]prometheus.Counter // by band
+	canary  *canary                       // who answers for some accounts in its place; nil: nobody
+	columns columns
 }
 
-// state is what the server answers from. It never changes: the watcher, alone,
-// puts a new one in its place, and a request takes what it needs of it once.
+// state is what the server answers from. It never changes: whoever holds refreshing puts
+// a new one in its place, and a request takes what it needs of it once.
 type state struct {
 	models  map[string]*model
 	loading bool   // the first look at the registry is not over
@@ -39,6 +42,9 @@ type state struct {
 type model struct {
 	stamp    string
 	aliases  map[string]pointer
+	canary   pointer  // its version; wants 0 if there is none
+	share    float64  // of the accounts that the canary answers for
+	front    *version // answers for the bare name; nil: the champion for all accounts
 	cause    string // why its aliases cannot be read
 	failures int    // in a row
 	retry    time.Time
@@ -72,51 +78,63 @@ func (s *Server) watch(ctx context.Context) {
 // refresh brings the state up to the registry, a model at a time, so that one
 // slow or damaged model holds up no other.
 func (s *Server) refresh(ctx context.Context) {
-	was := s.state.Load()
+	was := s.state.Load() // first: a model that comes meanwhile is not taken for gone
 	names, err := s.cfg.Registry.Models()
 	if err != nil {
 		if cause := "the registry: " + causeOf(err); cause != was.cause {
 			s.log.Error("registry cannot be listed", slog.Any("error", err))
-			s.state.Store(&state{models: was.models, cause: cause})
+			s.change(func(now *state) { now.loading, now.cause = false, cause })
 		}
 		return
 	}
 	for name := range was.models {
 		if !slices.Contains(names, name) {
 			s.forget(name, was.models[name])
-			s.replace(name, nil)
+			s.change(func(now *state) { delete(now.models, name) })
 		}
 	}
 	for _, name := range names {
 		if ctx.Err() != nil {
 			return
 		}
-		before := was.models[name]
-		if now := s.refreshModel(name, before); now != before {
-			s.replace(name, now)
-		}
+		s.refreshOne(name, true)
 	}
 	s.pinned.drop(func(name string, number int) bool {
 		_, err := s.cfg.Registry.Resolve(registry.Ref{Name: name, Version: number})
 		return errors.Is(err, registry.ErrNotFound)
 	})
 	if now := s.state.Load(); now.loading || now.cause != "" {
-		s.state.Store(&state{models: now.models})
+		s.change(func(now *state) { now.loading, now.cause = false, "" })
 	}
 }
 
-// replace puts a model in the place of the one of that name; nil takes it away.
-func (s *Server) replace(name string, m *model) {
-	was := s.state.Load()
-	now := &state{models: maps.Clone(was.models), loading: was.loading, cause: was.cause}
-	if now.models == nil {
+// refreshOne brings one model up to the registry and gives what is served of it then. If
+// patient, what failed is not tried again before its time.
+func (s *Server) refreshOne(name string, patient bool) *model {
+	s.refreshing.Lock()
+	defer s.refreshing.Unlock()
+	before := s.state.Load().models[name]
+	now := s.refreshModel(name, before, patient)
+	if now != before {
+		s.changeLocked(func(st *state) { st.models[name] = now })
+	}
+	return now
+}
+
+// change puts another state in the place of the present one.
+func (s *Server) change(with func(now *state)) {
+	s.refreshing.Lock()
+	defer s.refreshing.Unlock()
+	s.changeLocked(with)
+}
+
+func (s *Server) changeLocked(with func(now *state)) {
+	now := *s.state.Load()
+	if now.models = maps.Clone(now.models); now.models == nil {
 		now.models = make(map[string]*model)
 	}
-	now.models[name] = m
-	if m == nil {
-		delete(now.models, name)
-	}
-	s.state.Store(now)
+	with(&now)
+	s.state.Store(&now)
 }
 
 func (s *Server) forget(name string, m *model) {
@@ -129,24 +147,27 @@ func (s *Server) forget(name string, m *model) {
 
 // refreshModel gives the model as the registry has it now, or before itself if
 // nothing moved. What cannot be loaded leaves what was served in place.
-func (s *Server) refreshModel(name string, before *model) *model {
+func (s *Server) refreshModel(name string, before *model, patient bool) *model {
 	if before == nil {
 		before = &model{}
 	}
 	stamp, err := s.cfg.Registry.Stamp(name)
-	if err == nil && stamp == before.stamp && (before.failures == 0 || time.Now().Before(before.retry)) {
-		return before
-	}
-	if err != nil && time.Now().Before(before.retry) {
+	wait := patient && time.Now().Before(before.retry)
+	if err == nil && stamp == before.stamp && (before.failures == 0 || wait) || err != nil && wait {
 		return before
 	}
 	now := &model{stamp: stamp, aliases: make(map[string]pointer)}
 	var aliases map[string]int
+	var trial registry.Canary
 	if err == nil {
 		aliases, err = s.cfg.Registry.Aliases(name)
 	}
+	if err == nil {
+		trial, err = s.cfg.Registry.Canary(name)
+	}
 	if err != nil {
-		now.aliases, now.cause = before.aliases, "its aliases: "+causeOf(err)
+		now.aliases, now.canary, now.share, now.front = before.aliases, before.canary, before.share, before.front
+		now.cause = "its aliases: " + causeOf(err)
 		s.retryLater(now, before)
 		s.metrics.reloads.WithLabelValues(name, "failure").Inc()
 		s.log.Error("aliases cannot be read", slog.String("model", name), slog.Any("error", err))
@@ -159,6 +180,11 @@ func (s *Server) refreshModel(name string, before *model) *model {
 		now.aliases[alias] = p
 		failed = failed || p.cause != ""
 	}
+	if trial.Version != 0 {
+		now.canary, now.share = s.follow(name, canaryName, trial.Version, before, now), trial.Share
+		failed = failed || now.canary.cause != ""
+	}
+	now.front = s.frontOf(now, trial)
 	for alias := range before.aliases {
 		if _, ok := now.aliases[alias]; !ok {
 			s.metrics.loaded.DeleteLabelValues(name, alias)
@@ -181,7 +207,7 @@ func (s *Server) retryLater(now, before *model) {
 
 // follow loads the version that an alias points at, unless it is there already.
 func (s *Server) follow(name, alias string, number int, before, now *model) pointer {
-	was := before.aliases[alias]
+	was := before.at(alias)
 	v, fresh, err := s.load(name, number, before, now)
 	if err != nil {
 		s.metrics.reloads.WithLabelValues(name, "failure").Inc()
@@ -204,10 +230,8 @@ func (s *Server) follow(name, alias string, number int, before, now *model) poin
 // and hash is there: a directory that was replaced by another is not mistaken.
 func (s *Server) load(name string, number int, have ...*model) (v *version, fresh bool, err error) {
 	for _, m := range have {
-		for _, p := range m.aliases {
-			if p.version != nil && p.version.number == number && s.unchanged(p.version) {
-				return p.version, false, nil
-			}
+		if v := m.find(number); v != nil && s.unchanged(v) {
+			return v, false, nil
 		}
 	}
 	scorer, _, err := s.cfg.Registry.Load(registry.Ref{Name: name, Version: number})
@@ -219,13 +243,55 @@ func (s *Server) load(name string, number int, have ...*model) (v *version, fres
 		name: name, number: number, hash: manifest.Hash, scorer: scorer, live: liveOf(scorer.Artifact()),
 		leftOut: make(map[string]string), scores: make(map[string]prometheus.Counter),
 	}
+	v.columns = columnsOf(scorer)
 	for _, l := range manifest.LeftOut {
 		v.leftOut[l.Column] = l.Reason
 	}
 	for _, b := range manifest.Bands {
 		v.scores[b.Name] = s.metrics.scores.WithLabelValues(name, fmt.Sprint(number), b.Name)
 	}
+	s.warm(v)
 	return v, true, nil
+}
+
+// warm scores an ordinary row a few times, so that the first request finds memory ready.
+// The replay has gone the same ways before; a row that cannot be scored is no fault here.
+func (s *Server) warm(v *version) {
+	a := v.scorer.Artifact()
+	row := make([]datasets.Value, len(a.Encoder.Columns))
+	for j := range row {
+		row[j] = ordinary(&a.Encoder.Columns[j])
+	}
+	w := s.works.Get().(*work)
+	defer s.put(w)
+	for range warmRows {
+		if v.scorer.Score(&w.answer, row, exampleMoment, defaultReasons) != nil {
+			return
+		}
+	}
+}
+
+const warmRows = 16
+
+// at is where an alias points, or the canary under its name.
+func (m *model) at(alias string) pointer {
+	if alias == canaryName {
+		return m.canary
+	}
+	return m.aliases[alias]
+}
+
+// find gives a version that is loaded; nil if it is not.
+func (m *model) find(number int) *version {
+	for _, p := range m.aliases {
+		if p.version != nil && p.version.number == number {
+			return p.version
+		}
+	}
+	if v := m.canary.version; v != nil && v.number == number {
+		return v
+	}
+	return nil
 }
 
 func (s *Server) unchanged(v *version) bool {
@@ -253,10 +319,8 @@ func (s *Server) version(ctx context.Context, reference string) (*version, error
 		return nil, refuse(404, fmt.Sprintf("there is no model %q; there are: %s", ref.Name, list(now.models)))
 	}
 	if ref.Version != 0 {
-		for _, p := range m.aliases {
-			if p.version != nil && p.version.number == ref.Version {
-				return p.version, nil
-			}
+		if v := m.find(ref.Version); v != nil {
+			return v, nil
 		}
 		return s.pinned.get(ctx, ref.Name, ref.Version, func() (*version, error) {
 			v, _, err := s.load(ref.Name, ref.Version)
@@ -265,6 +329,9 @@ func (s *Server) version(ctx context.Context, reference string) (*version, error
 			}
 			return v, err
 		})
+	}
+	if m.front != nil && ref.Name == reference { // neither a version nor an alias was named
+		return m.front, nil
 	}
 	p, ok := m.aliases[ref.Alias]
 	switch {

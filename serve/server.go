@@ -21,6 +21,8 @@ import (
 
 	"propensity/features/online"
 	"propensity/models/registry"
+	"propensity/serve/database"
+	"propensity/serve/ledger"
 )
 
 // Config is what a server is made from. Every zero field but Registry stands for
@@ -54,6 +56,16 @@ type Config struct {
 	// 10,000.
 	MaxEventsBody int64
 	MaxEvents     int
+
+	// Database keeps what the server must not forget: scores, outcomes, deliveries, jobs.
+	// Default: none, and nothing is kept. The server does not close it.
+	Database *database.DB
+	// LedgerSync lets a score go out only once it is committed; LedgerNoRows leaves the
+	// rows of scores out of the ledger. LedgerKeep is how long scores are kept; default: for
+	// ever. LedgerQueue is how many bytes of them may wait for the database; default 32 MiB.
+	LedgerSync, LedgerNoRows bool
+	LedgerKeep               time.Duration
+	LedgerQueue              int
 
 	// ReadTimeout bounds the reading of a request, WriteTimeout that of an answer
 	// from the end of the request's header; default 30 s each. In a batch they
@@ -116,6 +128,7 @@ type Server struct {
 	accounts *online.Accounts // nil: there is no store
 	known    atomic.Pointer[schema]
 	seen     seen
+	ledger   *ledger.Ledger // nil: there is no database
 
 	stop    context.CancelFunc
 	stopped chan struct{}
@@ -135,6 +148,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Store != nil {
 		s.accounts = online.NewAccounts(cfg.Store, cfg.Cache)
 	}
+	s.openLedger()
 	s.works.New = func() any { return new(work) }
 	s.state.Store(&state{loading: true})
 	s.engine = s.routes()
@@ -229,7 +243,7 @@ func (s *Server) Run(ctx context.Context, addr string, ready func(addr string)) 
 func (s *Server) Close() error {
 	s.stop()
 	<-s.stopped
-	return nil
+	return s.closeLedger()
 }
 
 var _ io.Closer = (*Server)(nil)

@@ -139,7 +139,7 @@ func (a *app) demo(ctx context.Context, o sample.Options, out, addr string, noSe
 		addr = "127.0.0.1:0"
 	}
 	a.quiet = true // the server's log would drown what the demo says
-	err = a.serve(ctx, addr, store, time.Second, ready)
+	err = a.serve(ctx, addr, store, time.Second, &serveParts{}, ready)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w: something else listens there; choose another with --addr 127.0.0.1:8081", err)
 	}

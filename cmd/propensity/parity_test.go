@@ -219,7 +219,7 @@ func startServer(t *testing.T, a *app) (url string) {
 	ctx, stop := context.WithCancel(context.Background())
 	address, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
-		ended <- a.serve(ctx, "127.0.0.1:0", "", time.Hour, func(addr string) { address <- addr })
+		ended <- a.serve(ctx, "127.0.0.1:0", "", time.Hour, &serveParts{}, func(addr string) { address <- addr })
 	}()
 	select {
 	case addr := <-address:

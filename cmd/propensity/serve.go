@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"propensity/serve"
 )
@@ -14,6 +15,7 @@ import (
 func (a *app) serveCommand() *cobra.Command {
 	var addr, store string
 	var poll time.Duration
+	var parts serveParts
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve scores over HTTP from the registry",
@@ -28,16 +30,26 @@ by its id alone, from the facts that were posted or loaded (propensity load).
   GET  /v1/models, /v1/models/{name}, /livez, /readyz, /metrics`,
 		Example: `  propensity serve --addr 127.0.0.1:8080`,
 		Args:    cobra.NoArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return a.serve(c.Context(), addr, store, poll, nil) },
+		RunE:    func(c *cobra.Command, _ []string) error { return a.serve(c.Context(), addr, store, poll, &parts, nil) },
 	}
 	c.Flags().StringVar(&addr, "addr", "127.0.0.1:8080", "`host:port` to listen on")
 	c.Flags().DurationVar(&poll, "poll", time.Second, "how often to look for moved aliases")
 	storeFlag(c, &store)
+	parts.describe(c.Flags())
 	return c
 }
 
+// serveParts are the flags of the parts of a server, each in a file of its own.
+type serveParts struct {
+	ledger ledgerFlags
+}
+
+func (p *serveParts) describe(f *pflag.FlagSet) {
+	p.ledger.describe(f)
+}
+
 // serve serves until ctx is done; ready, which may be nil, is told the address.
-func (a *app) serve(ctx context.Context, addr, store string, poll time.Duration, ready func(addr string)) error {
+func (a *app) serve(ctx context.Context, addr, store string, poll time.Duration, parts *serveParts, ready func(addr string)) error {
 	level := slog.LevelInfo
 	if a.quiet {
 		level = slog.LevelError
@@ -55,6 +67,11 @@ func (a *app) serve(ctx context.Context, addr, store string, poll time.Duration,
 		defer facts.Close()
 		cfg.Store = facts
 	}
+	closeLedger, err := parts.ledger.fill(ctx, &cfg)
+	if err != nil {
+		return err
+	}
+	defer closeLedger()
 	s, err := serve.New(cfg)
 	if err != nil {
 		return err

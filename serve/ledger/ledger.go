@@ -27,9 +27,13 @@ type Score struct {
 	Hash    string // of the version's artifact
 	AsOf    int64  // the moment of the row, µs since 1970 UTC
 
-	// Columns are those of the version's encoder, and Row has a cell for each.
+	// Columns are those of the version's encoder with their kinds, and Row has a cell for
+	// each; the same of all scores of a version. Row is nil if it was not kept.
 	Columns []string
+	Kinds   []datasets.Kind
 	Row     []datasets.Value
+	// Horizon is how long after AsOf the label looks, in µs; 0 is not known.
+	Horizon int64
 
 	Probability float64 // 0 to 1
 	Raw         float64 // log-odds before calibration
