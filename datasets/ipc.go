@@ -23,9 +23,12 @@ type ipcReader struct {
 	opts  *ReadOptions
 	cols  []arrowColumn
 	r     *ipc.Reader
-	whole bool // the whole table is being read
-	ours  bool // written by MarshalIPC: infinite numbers pass, compression does not
-	rows  int  // read so far
+	whole bool  // the whole table is being read
+	ours  bool  // written by MarshalIPC: infinite numbers pass, compression does not
+	plain bool  // compression is refused
+	only  bool  // columns with a kind set alone are read
+	most  int64 // bytes of a message; 0: no bound
+	rows  int   // read so far
 
 	rec  arrow.Record // not yet handed out from row at on
 	at   int
@@ -69,9 +72,19 @@ func ipcBody(at io.ReaderAt, size int64, name string) (io.Reader, error) {
 
 func (a *ipcReader) open(r io.Reader, mem memory.Allocator) error {
 	return guarded(a.name, func() (err error) {
-		a.r, err = ipc.NewReaderFromMessageReader(&messages{r: r, plain: a.ours}, ipc.WithAllocator(mem))
+		a.r, err = ipc.NewReaderFromMessageReader(&messages{r: r, plain: a.ours || a.plain, most: a.most}, ipc.WithAllocator(mem))
 		if err != nil {
 			return a.fault(err)
+		}
+		if a.only {
+			fields := a.r.Schema().Fields()
+			names := make([]string, len(fields))
+			for i := range fields {
+				names[i] = fields[i].Name
+			}
+			if a.opts.Columns, err = a.known(names); err != nil {
+				return err
+			}
 		}
 		a.cols, err = arrowColumns(a.r.Schema().Fields(), a.name, a.opts)
 		return err
@@ -79,6 +92,9 @@ func (a *ipcReader) open(r io.Reader, mem memory.Allocator) error {
 }
 
 func (a *ipcReader) fault(err error) error {
+	if errors.Is(err, ErrTooLong) {
+		return &ParseError{File: a.name, Err: ErrTooLong, Hint: fmt.Sprintf("a message may have %d bytes; send record batches of fewer rows", a.most)}
+	}
 	if errors.Is(err, ErrTruncated) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return &ParseError{File: a.name, Err: ErrTruncated, Hint: "the Arrow stream ends in the middle of a message; write it again"}
 	}
@@ -224,8 +240,9 @@ func tableOf(into []*builder, whole bool) *Table {
 // states: memory grows with what is really there.
 type messages struct {
 	r     io.Reader
-	plain bool // compressed ones are refused
-	views int  // columns of the schema whose number of buffers varies
+	plain bool  // compressed ones are refused
+	most  int64 // bytes of one; 0: no bound
+	views int   // columns of the schema whose number of buffers varies
 }
 
 func (m *messages) Retain()  {}
@@ -266,6 +283,9 @@ func (m *messages) Message() (*ipc.Message, error) {
 }
 
 func (m *messages) bytes(n int64) ([]byte, error) {
+	if m.most > 0 && n > m.most {
+		return nil, ErrTooLong
+	}
 	var b bytes.Buffer
 	b.Grow(int(min(n, 1<<20)) + bytes.MinRead)
 	if _, err := io.CopyN(&b, m.r, n); err != nil {

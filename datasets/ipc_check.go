@@ -9,6 +9,9 @@ import (
 // errMessage is a message of Arrow IPC that does not hold together.
 var errMessage = errors.New("sizes that do not fit")
 
+// errCompressed is a compressed message where none may be.
+var errCompressed = errors.New("its buffers are compressed; write it without compression")
+
 // Header types of a message (Message.fbs of Arrow).
 const (
 	headerSchema     = 1
@@ -38,9 +41,12 @@ func (m *messages) check(meta []byte) (body int64, err error) {
 		f.pairs(header, 2)
 		m.views = f.views
 	case headerDictionary:
-		f.batch(f.table(header, 1), body, 0, m.plain)
+		f.batch(f.table(header, 1), body, 0)
 	case headerBatch:
-		f.batch(header, body, m.views, m.plain)
+		f.batch(header, body, m.views)
+	}
+	if f.compressed && m.plain {
+		return 0, errCompressed
 	}
 	if f.bad || body < 0 {
 		return 0, errMessage
@@ -56,6 +62,8 @@ type flatbuffer struct {
 	budget int
 	bad    bool
 	views  int // fields whose number of buffers varies
+
+	compressed bool // a batch says so
 }
 
 func (f *flatbuffer) within(at, n int) bool {
@@ -174,11 +182,9 @@ func (f *flatbuffer) pairs(table, slot int) {
 }
 
 // batch checks that the buffers of a record batch lie in its body, and that it
-// counts those of every view; a plain one is not compressed.
-func (f *flatbuffer) batch(table int, body int64, views int, plain bool) {
-	if plain && f.field(table, 3) != 0 {
-		f.bad = true
-	}
+// counts those of every view.
+func (f *flatbuffer) batch(table int, body int64, views int) {
+	f.compressed = f.compressed || f.field(table, 3) != 0
 	f.vector(table, 1, 16)
 	at, n := f.vector(table, 2, 16)
 	for i := range n {

@@ -177,6 +177,19 @@ func (w *Writer) begin(t *Table) error {
 	return nil
 }
 
+// Flush passes on to the output what was written so far, as far as the format can: all
+// of it in CSV, NDJSON and an Arrow stream that is not compressed.
+func (w *Writer) Flush() error {
+	if w.err != nil {
+		return w.err
+	}
+	if err := w.out.Flush(); err != nil {
+		w.err = w.failed(err)
+		w.discard()
+	}
+	return w.err
+}
+
 // check refuses a table that the output could not give back.
 func (w *Writer) check(t *Table) error {
 	if err := checkHeader(t.Names(), w.name, 0); err != nil {
