@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,7 +67,7 @@ func open(t testing.TB, address string, o ledger.Options) *ledger.Ledger {
 	return l
 }
 
-func flush(t testing.TB, l *ledger.Ledger) {
+func flush(t failer, l *ledger.Ledger) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -111,3 +112,11 @@ func wide(i int) *ledger.Score {
 	}
 	return s
 }
+
+// failer is a test, or a draw of one.
+type failer interface {
+	Helper()
+	Fatal(args ...any)
+}
+
+func usesPostgres(address string) bool { return strings.HasPrefix(address, "postgres") }
