@@ -116,7 +116,26 @@ func (s *Server) getAccount(c *gin.Context) {
 		}
 		out.Rows = append(out.Rows, row)
 	}
-	writeJSON(c, http.StatusOK, "application/json", out)
+	s.readAccount(c, out)
+}
+
+// readAccount answers with what is known. At no given moment the moment itself is no
+// part of what may be unchanged.
+func (s *Server) readAccount(c *gin.Context, out accountFacts) {
+	if c.Query("as_of") != "" {
+		s.readJSON(c, out)
+		return
+	}
+	body, err := marshal(out)
+	if err != nil { // a value of our own that JSON cannot hold
+		panic(err)
+	}
+	out.AsOf = ""
+	same, err := marshal(out)
+	if err != nil {
+		panic(err)
+	}
+	s.read(c, "application/json", body, same)
 }
 
 func answerOf(f *facts.Fact, account string) factAnswer {

@@ -185,7 +185,7 @@ func serveRegistry(t testing.TB, cfg Config, fill func(f *fixture)) *fixture {
 		t.Fatal(err)
 	}
 	f.server = s
-	f.http = httptest.NewServer(s.Handler())
+	f.http = httptest.NewServer(promised(t, s.Handler()))
 	t.Cleanup(func() {
 		f.http.Client().CloseIdleConnections()
 		f.http.Close()

@@ -52,7 +52,7 @@ func (s *Server) listModels(c *gin.Context) {
 	for _, name := range names {
 		out.Models = append(out.Models, s.listModel(name))
 	}
-	writeJSON(c, http.StatusOK, "application/json", out)
+	s.readJSON(c, out)
 }
 
 func (s *Server) listModel(name string) listed {
@@ -181,7 +181,7 @@ func (s *Server) describeModel(c *gin.Context) {
 		d.Columns = append(d.Columns, col)
 		d.Example.Row.values = append(d.Example.Row.values, ordinary(e))
 	}
-	writeJSON(c, http.StatusOK, "application/json", d)
+	s.readJSON(c, d)
 }
 
 // ordinary is the typical value of a column as a request would send it.
