@@ -13,9 +13,9 @@ import (
 
 // scored is one batch of answers.
 type scored struct {
-	table  *datasets.Table
-	bands  []int // by the bands of the manifest
-	states []int // by features.State
+	table   *datasets.Table
+	moments []int64
+	answers *models.Answers
 }
 
 // score answers every row of a batch; first is the place of its first row in the file.
@@ -37,7 +37,16 @@ func (p *plan) score(t *datasets.Table, first int) (scored, error) {
 	case fault != nil:
 		return scored{}, fault
 	}
-	return scored{p.output(t, moments, a), a.Bands, a.States[:]}, nil
+	return scored{p.output(t, moments, a), moments, a}, nil
+}
+
+// none is the output of no rows: a table without rows has its columns.
+func (p *plan) none() (*datasets.Table, error) {
+	a, err := p.s.ScoreTable(&datasets.Table{}, nil, p.o.Reasons)
+	if err != nil {
+		return nil, err
+	}
+	return p.output(&datasets.Table{}, nil, a), nil
 }
 
 // moments are those of the rows; with an error, of the rows before the first that

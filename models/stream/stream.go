@@ -148,11 +148,11 @@ func Run(ctx context.Context, s *models.Scorer, in Source, out Sink, o Options, 
 			}
 		}
 		if !written && ctx.Err() == nil {
-			none, err := p.s.ScoreTable(&datasets.Table{}, nil, p.o.Reasons)
+			none, err := p.none()
 			if err != nil {
 				return err
 			}
-			return out.Write(p.output(&datasets.Table{}, nil, none)) // a table without rows has its columns
+			return out.Write(none)
 		}
 		return nil
 	})
@@ -215,12 +215,12 @@ func quoted(names []string) []string {
 // count adds a batch to the summary.
 func (p *plan) count(s *Summary, b scored) {
 	s.Rows += b.table.Rows()
-	for k, n := range b.bands {
+	for k, n := range b.answers.Bands {
 		if n > 0 {
 			s.Bands[p.s.Artifact().Manifest.Bands[k].Name] += n
 		}
 	}
-	for state, n := range b.states {
+	for state, n := range b.answers.States {
 		if n > 0 {
 			s.States[features.State(state).String()] += n
 		}

@@ -284,3 +284,50 @@ func TestRunEnds(t *testing.T) {
 		t.Errorf("interrupted: %v", err)
 	}
 }
+
+// Batches say of each batch what Run writes.
+func TestBatches(t *testing.T) {
+	s, in := scorer(t), rows(60)
+	o := stream.Options{Model: "churn", Version: 7, Reasons: 2}
+	var want, got kept
+	sum, err := stream.Run(t.Context(), s, &batches{table: in, size: 7}, &want, o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := stream.NewBatches(s, in.Names(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for from := (&batches{table: in, size: 7}); ; {
+		part, err := from.Next()
+		if err == io.EOF {
+			break
+		}
+		batch, err := b.Score(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if batch.Rows != part || len(batch.Moments) != part.Rows() || len(batch.Answers.Probability) != part.Rows() {
+			t.Fatalf("%d moments, %d answers of %d rows", len(batch.Moments), len(batch.Answers.Probability), part.Rows())
+		}
+		got.tables = append(got.tables, batch.Scored)
+	}
+	if d := cmp.Diff(want.lines(), got.lines()); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(sum, b.Summary()); d != "" {
+		t.Error(d)
+	}
+	bad := rows(5)
+	bad.Column("logins").Numbers[3] = math.Inf(1)
+	if _, err := b.Score(bad); err == nil || !strings.Contains(err.Error(), "row 64: ") {
+		t.Errorf("a bad cell: %v", err)
+	}
+	none, err := b.None()
+	if err != nil || none.Rows() != 0 || !slices.Equal(none.Names(), got.tables[0].Names()) {
+		t.Errorf("no rows: %v, %v", none, err)
+	}
+	if _, err := stream.NewBatches(s, []string{"plan"}, o); !errors.Is(err, stream.ErrColumns) {
+		t.Error(err)
+	}
+}
