@@ -17,9 +17,12 @@ type committer struct {
 	clock
 	write func(ctx context.Context, list []record) error // all or nothing
 	calls chan *call
-	mu    sync.RWMutex // held by calls that enter; by close alone
-	ended bool
-	done  chan struct{}
+	// sync, unless nil, makes all that was written last, while more is being written.
+	sync   func() error
+	synced chan []*call
+	mu     sync.RWMutex // held by calls that enter; by close alone
+	ended  bool
+	done   chan struct{}
 }
 
 // call is one Append that waits.
@@ -41,12 +44,45 @@ var errClosed = errors.New("the store is closed")
 
 func (c *committer) start(write func(ctx context.Context, list []record) error) {
 	c.write, c.calls, c.done = write, make(chan *call, 256), make(chan struct{})
+	last := c.done
+	if c.sync != nil {
+		c.synced, last = make(chan []*call, 16), make(chan struct{})
+		go func() {
+			defer close(c.done)
+			for group := range c.synced {
+				c.settle(group)
+			}
+		}()
+	}
 	go func() {
-		defer close(c.done)
+		defer close(last)
+		if c.sync != nil {
+			defer close(c.synced)
+			giveWay()
+		}
 		for first := range c.calls {
 			c.commit(first)
 		}
 	}()
+}
+
+// settle syncs what these calls and those that wait behind them have written.
+func (c *committer) settle(group []*call) {
+	for {
+		select {
+		case more, ok := <-c.synced:
+			if ok {
+				group = append(group, more...)
+				continue
+			}
+		default:
+		}
+		break
+	}
+	err := c.sync()
+	for _, call := range group {
+		call.done <- err
+	}
 }
 
 // commit writes a call with those that wait behind it.
@@ -70,6 +106,10 @@ func (c *committer) commit(first *call) {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
 	err := c.write(ctx, records)
+	if err == nil && c.sync != nil {
+		c.synced <- group
+		return
+	}
 	for _, call := range group {
 		call.done <- err
 	}

@@ -4,19 +4,23 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
 	"runtime"
-	"time"
 
 	"modernc.org/sqlite"
 
 	"propensity/features/facts"
 )
 
-// sqliteStore keeps facts in a file. The log is written ahead of the tables (WAL) and
-// synced at each commit (synchronous = full): what has been committed outlives a kill,
-// and a loss of power if the disk keeps what it says it has synced.
+// sqliteStore keeps facts in a file. The log is written ahead of the tables (WAL), and
+// synced before a call is acknowledged, while the next transaction is being written: what
+// has been acknowledged outlives a kill, and a loss of power if the disk keeps what it
+// says it has synced. SQLite itself syncs the log before it moves it into the tables
+// (synchronous = normal, https://www.sqlite.org/pragma.html#pragma_synchronous).
 type sqliteStore struct {
 	committer
 	db      *sql.DB // for reading
@@ -50,8 +54,24 @@ func openSQLite(ctx context.Context, path string) (Store, error) {
 		db.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	s.sync = s.syncLog
 	s.start(s.write)
 	return s, nil
+}
+
+// syncLog syncs the log; there is none if it was moved into the tables, synced.
+func (s *sqliteStore) syncLog() error {
+	f, err := os.OpenFile(s.writer.path+"-wal", os.O_RDWR, 0) // as Windows wants it
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = errors.Join(f.Sync(), f.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return nil
 }
 
 // sqliteConnector opens connections to a file, each with so many KiB of its pages in
@@ -63,7 +83,7 @@ type sqliteConnector struct {
 
 func (c sqliteConnector) Connect(context.Context) (driver.Conn, error) {
 	query := url.Values{"_txlock": {"immediate"}, "_pragma": {
-		"busy_timeout(10000)", "journal_mode(wal)", "synchronous(full)", "wal_autocheckpoint(4000)", fmt.Sprintf("cache_size(-%d)", c.cache),
+		"busy_timeout(10000)", "journal_mode(wal)", "synchronous(normal)", "wal_autocheckpoint(4000)", fmt.Sprintf("cache_size(-%d)", c.cache),
 	}}
 	name := url.URL{Scheme: "file", Path: c.path, OmitHost: true, RawQuery: query.Encode()}
 	return (&sqlite.Driver{}).Open(name.String())
@@ -240,11 +260,6 @@ func (w *sqliteWriter) write(ctx context.Context, list []record) (changed []stri
 		if n > 0 && (len(changed) == 0 || changed[len(changed)-1] != list[i].account) {
 			changed = append(changed, list[i].account)
 		}
-		if i%32 == 31 {
-			// A transaction is long, and others want this core for little. To yield would not
-			// do: as long as anything can run, the scheduler does not look at the network.
-			time.Sleep(pause)
-		}
 	}
 	if len(changed) > 0 {
 		if _, err := w.run(ctx, addCommit); err != nil {
@@ -256,9 +271,6 @@ func (w *sqliteWriter) write(ctx context.Context, list []record) (changed []stri
 	}
 	return changed, commits, w.exec(ctx, `COMMIT`)
 }
-
-// pause is short beside the records between two of them.
-const pause = 20 * time.Microsecond
 
 // add adds one record and gives how many rows that was.
 func (w *sqliteWriter) add(ctx context.Context, r *record) (n int64, err error) {
