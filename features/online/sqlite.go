@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -23,7 +24,8 @@ import (
 // (synchronous = normal, https://www.sqlite.org/pragma.html#pragma_synchronous).
 type sqliteStore struct {
 	committer
-	db      *sql.DB // for reading
+	db      *sql.DB // for what is done seldom
+	readers chan *sqliteReader
 	writer  *sqliteWriter
 	changes changes
 }
@@ -49,7 +51,10 @@ func openSQLite(ctx context.Context, path string) (Store, error) {
 	db := sql.OpenDB(sqliteConnector{path, 8 << 10})
 	db.SetMaxOpenConns(max(4, runtime.GOMAXPROCS(0)))
 	db.SetMaxIdleConns(4)
-	s := &sqliteStore{db: db, writer: &sqliteWriter{path: path}}
+	s := &sqliteStore{db: db, writer: &sqliteWriter{path: path}, readers: make(chan *sqliteReader, max(4, runtime.GOMAXPROCS(0)))}
+	for range cap(s.readers) {
+		s.readers <- &sqliteReader{path: path}
+	}
 	if err := s.writer.prepare(ctx); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -83,7 +88,7 @@ type sqliteConnector struct {
 
 func (c sqliteConnector) Connect(context.Context) (driver.Conn, error) {
 	query := url.Values{"_txlock": {"immediate"}, "_pragma": {
-		"busy_timeout(10000)", "journal_mode(wal)", "synchronous(normal)", "wal_autocheckpoint(4000)", fmt.Sprintf("cache_size(-%d)", c.cache),
+		"busy_timeout(10000)", "journal_mode(wal)", "synchronous(normal)", "wal_autocheckpoint(16000)", fmt.Sprintf("cache_size(-%d)", c.cache),
 	}}
 	name := url.URL{Scheme: "file", Path: c.path, OmitHost: true, RawQuery: query.Encode()}
 	return (&sqlite.Driver{}).Open(name.String())
@@ -117,35 +122,115 @@ func (s *sqliteStore) Facts(ctx context.Context, account string, since Since) ([
 	return factsOf(list, since)
 }
 
-func (s *sqliteStore) read(ctx context.Context, account string) ([]record, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT source, id, arrived, content FROM facts WHERE account = ? ORDER BY source, id, arrived, content`, account)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var list []record
-	for rows.Next() {
-		r := record{account: account}
-		if err := rows.Scan(&r.source, &r.id, &r.arrived, &r.content); err != nil {
-			return nil, err
-		}
+func (s *sqliteStore) read(ctx context.Context, account string) (list []record, err error) {
+	err = s.reading(ctx, readFacts, []driver.NamedValue{{Ordinal: 1, Value: account}}, 4, func(row []driver.Value) {
+		r := record{account: account, source: row[0].(string), id: row[1].(string), arrived: row[2].(int64)}
+		r.content, _ = row[3].([]byte) // an empty one is nil
 		list = append(list, r)
-	}
-	return list, rows.Err()
+	})
+	return list, err
 }
 
 func (s *sqliteStore) versions(ctx context.Context, accounts []string) ([]uint64, error) {
 	var commits int64
-	if err := s.db.QueryRowContext(ctx, `SELECT count FROM commits`).Scan(&commits); err != nil {
+	err := s.reading(ctx, readCommits, nil, 1, func(row []driver.Value) { commits = row[0].(int64) })
+	if err != nil {
 		return nil, unavailable(ctx, err)
 	}
 	return s.changes.versions(commits, accounts), nil
+}
+
+// sqliteReader is a connection that reads. As the writer, it speaks to the driver itself.
+type sqliteReader struct {
+	path       string
+	conn       driver.Conn
+	statements [2]driver.Stmt
+}
+
+const (
+	readFacts   = iota // of an account
+	readCommits        // how many the file has seen
+)
+
+// reading calls each with the cells of the rows that a statement gives, valid during the
+// call.
+func (s *sqliteStore) reading(ctx context.Context, statement int, args []driver.NamedValue, cells int, each func(row []driver.Value)) error {
+	var r *sqliteReader
+	select {
+	case r = <-s.readers:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { s.readers <- r }()
+	err := r.read(ctx, statement, args, make([]driver.Value, cells), each)
+	if err != nil {
+		r.close() // anew the next time
+	}
+	return err
+}
+
+func (r *sqliteReader) read(ctx context.Context, statement int, args []driver.NamedValue, row []driver.Value, each func(row []driver.Value)) (err error) {
+	if r.conn == nil {
+		if err := r.open(ctx); err != nil {
+			return err
+		}
+	}
+	rows, err := r.statements[statement].(driver.StmtQueryContext).QueryContext(ctx, args)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for {
+		switch err := rows.Next(row); err {
+		case nil:
+			each(row)
+		case io.EOF:
+			return nil
+		default:
+			return err
+		}
+	}
+}
+
+func (r *sqliteReader) open(ctx context.Context) (err error) {
+	if r.conn, err = (sqliteConnector{r.path, 8 << 10}).Connect(ctx); err != nil {
+		r.conn = nil
+		return err
+	}
+	for i, text := range [...]string{
+		readFacts:   `SELECT source, id, arrived, content FROM facts WHERE account = ? ORDER BY source, id, arrived, content`,
+		readCommits: `SELECT count FROM commits`,
+	} {
+		if r.statements[i], err = r.conn.(driver.ConnPrepareContext).PrepareContext(ctx, text); err != nil {
+			r.statements[i] = nil
+			r.close()
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *sqliteReader) close() {
+	for _, stmt := range r.statements {
+		if stmt != nil {
+			_ = stmt.Close()
+		}
+	}
+	if r.conn != nil {
+		_ = r.conn.Close()
+	}
+	*r = sqliteReader{path: r.path}
 }
 
 // Close waits for what is being written and closes the file.
 func (s *sqliteStore) Close() error {
 	s.stop()
 	s.writer.close()
+	for range cap(s.readers) {
+		r := <-s.readers
+		r.close()
+		defer func() { s.readers <- r }()
+	}
 	return s.db.Close()
 }
 
