@@ -18,5 +18,8 @@ type given struct {
 // give tells all who want to know of a score, before it goes out. With an error it
 // does not go out.
 func (s *Server) give(g *given) error {
+	if err := s.spend(g.c); err != nil {
+		return err
+	}
 	return s.record(g)
 }

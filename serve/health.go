@@ -16,7 +16,11 @@ import (
 func (s *Server) healthRoutes(e *gin.Engine) {
 	e.GET("/livez", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	e.GET("/readyz", s.readyz)
-	e.GET("/metrics", s.allow(scopeRead), gin.WrapH(s.metrics.handler()))
+	metrics := []gin.HandlerFunc{s.allow(scopeRead), gin.WrapH(s.metrics.handler())}
+	if s.cfg.OpenMetrics {
+		metrics = metrics[1:]
+	}
+	e.GET("/metrics", metrics...)
 }
 
 // readiness is the answer of /readyz.
@@ -43,6 +47,9 @@ func (s *Server) readyz(c *gin.Context) {
 		}
 	}
 	s.ledgerReady(&r)
+	if cause := s.keysCause(); cause != "" {
+		r.Causes = append(r.Causes, cause)
+	}
 	status := http.StatusOK
 	if !r.Ready {
 		status = http.StatusServiceUnavailable

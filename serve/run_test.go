@@ -97,7 +97,7 @@ func TestShutdownTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	io.WriteString(c, "POST "+batchPath+" HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: 1000\r\n\r\n{")
+	io.WriteString(c, "POST "+batchPath+" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: 1000\r\n\r\n{")
 	time.Sleep(20 * time.Millisecond)
 	r.stop()
 	if err := <-r.done; !errors.Is(err, context.DeadlineExceeded) {
@@ -111,9 +111,9 @@ func TestSlowClients(t *testing.T) {
 	f := churn(t, Config{ReadTimeout: 60 * time.Millisecond})
 	r := run(t, f)
 	for name, text := range map[string]string{
-		"header": "POST /v1/models/churn/score HTTP/1.1\r\nHost: x\r\n",
-		"single": "POST /v1/models/churn/score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
-		"batch":  "POST " + batchPath + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"rows\":[",
+		"header": "POST /v1/models/churn/score HTTP/1.1\r\nHost: localhost\r\n",
+		"single": "POST /v1/models/churn/score HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
+		"batch":  "POST " + batchPath + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"rows\":[",
 	} {
 		c, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
 		if err != nil {

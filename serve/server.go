@@ -22,6 +22,7 @@ import (
 	"propensity/features/online"
 	"propensity/models/registry"
 	"propensity/serve/database"
+	"propensity/serve/keys"
 	"propensity/serve/ledger"
 )
 
@@ -67,6 +68,18 @@ type Config struct {
 	LedgerKeep               time.Duration
 	LedgerQueue              int
 
+	// Keys is the path of a file of API keys (serve/keys), of which every change holds from
+	// the next request on; default: none, and then everyone may do everything, and Run
+	// refuses an address that others can reach unless WithoutKeys is set. /metrics needs a
+	// key, unless OpenMetrics is set.
+	Keys                     string
+	WithoutKeys, OpenMetrics bool
+	// TLS are the files of a server that speaks TLS; default: none.
+	TLS TLS
+	// MaxHeader bounds the header of a request, in bytes, MaxConnections the connections
+	// that are open; default 16 KiB and 10,000.
+	MaxHeader, MaxConnections int
+
 	// ReadTimeout bounds the reading of a request, WriteTimeout that of an answer
 	// from the end of the request's header; default 30 s each. In a batch they
 	// start anew with every part that is read or written.
@@ -98,6 +111,8 @@ func (c *Config) complete() error {
 		setDefault("MaxEventsBody", &c.MaxEventsBody, 16<<20),
 		setDefault("MaxEvents", &c.MaxEvents, 10_000),
 		setDefault("MaxFields", &c.MaxFields, 10_000),
+		setDefault("MaxHeader", &c.MaxHeader, 16<<10),
+		setDefault("MaxConnections", &c.MaxConnections, 10_000),
 		setDefault("ReadTimeout", &c.ReadTimeout, 30*time.Second),
 		setDefault("WriteTimeout", &c.WriteTimeout, 30*time.Second),
 		setDefault("IdleTimeout", &c.IdleTimeout, 2*time.Minute),
@@ -130,6 +145,14 @@ type Server struct {
 	seen     seen
 	ledger   *ledger.Ledger // nil: there is no database
 
+	access      access
+	keys        *keys.Ring    // nil: there are none
+	tls         *certificates // nil: no TLS
+	headers     headers
+	connections *connections
+	auditLog    auditLog
+	background  sync.WaitGroup // what Close waits for besides
+
 	stop    context.CancelFunc
 	stopped chan struct{}
 }
@@ -144,6 +167,10 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: cfg.Logger, metrics: newMetrics(), pinned: newPinned(cfg.Versions),
 		stop: stop, stopped: make(chan struct{}),
+	}
+	if err := s.openAccess(ctx); err != nil {
+		stop()
+		return nil, err
 	}
 	if cfg.Store != nil {
 		s.accounts = online.NewAccounts(cfg.Store, cfg.Cache)
@@ -166,11 +193,13 @@ func (s *Server) routes() *gin.Engine {
 	e.RedirectTrailingSlash = false
 	e.UseRawPath = true          // the id of an account may have a slash
 	_ = e.SetTrustedProxies(nil) // nil cannot fail
-	e.Use(s.observe, s.recovered)
+	e.Use(s.observe, s.identify, s.secure, s.recovered)
 	s.scoreRoutes(e)
 	s.accountRoutes(e)
 	s.modelRoutes(e)
 	s.healthRoutes(e)
+	s.keyRoutes(e)
+	s.auditRoutes(e)
 	s.contractRoutes(e)
 	e.NoRoute(func(c *gin.Context) { s.fail(c, refuse(http.StatusNotFound, "there is nothing at this path")) })
 	e.NoMethod(func(c *gin.Context) {
@@ -210,16 +239,12 @@ func (s *Server) Run(ctx context.Context, addr string, ready func(addr string)) 
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
-	h := &http.Server{
-		Handler:           s.engine,
-		ReadHeaderTimeout: min(readHeaderTimeout, s.cfg.ReadTimeout),
-		ReadTimeout:       s.cfg.ReadTimeout,
-		WriteTimeout:      s.cfg.WriteTimeout,
-		IdleTimeout:       s.cfg.IdleTimeout,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	if err := s.mayServe(l.Addr()); err != nil {
+		return errors.Join(err, l.Close())
 	}
+	h := s.httpServer()
 	done := make(chan error, 1)
-	go func() { done <- h.Serve(l) }()
+	go func() { done <- s.listen(h, l) }()
 	if ready != nil {
 		ready(l.Addr().String())
 	}
@@ -243,6 +268,7 @@ func (s *Server) Run(ctx context.Context, addr string, ready func(addr string)) 
 func (s *Server) Close() error {
 	s.stop()
 	<-s.stopped
+	s.background.Wait()
 	return s.closeLedger()
 }
 

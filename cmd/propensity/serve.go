@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"time"
@@ -42,10 +44,12 @@ by its id alone, from the facts that were posted or loaded (propensity load).
 // serveParts are the flags of the parts of a server, each in a file of its own.
 type serveParts struct {
 	ledger ledgerFlags
+	access accessFlags
 }
 
 func (p *serveParts) describe(f *pflag.FlagSet) {
 	p.ledger.describe(f)
+	p.access.describe(f)
 }
 
 // serve serves until ctx is done; ready, which may be nil, is told the address.
@@ -67,6 +71,7 @@ func (a *app) serve(ctx context.Context, addr, store string, poll time.Duration,
 		defer facts.Close()
 		cfg.Store = facts
 	}
+	parts.access.fill(&cfg)
 	closeLedger, err := parts.ledger.fill(ctx, &cfg)
 	if err != nil {
 		return err
@@ -77,10 +82,14 @@ func (a *app) serve(ctx context.Context, addr, store string, poll time.Duration,
 		return err
 	}
 	defer s.Close()
-	return s.Run(ctx, addr, func(addr string) {
-		a.say("serving on http://%s (Ctrl-C to stop)", addr)
+	err = s.Run(ctx, addr, func(addr string) {
+		a.say("serving on %s%s (Ctrl-C to stop)", parts.access.scheme(), addr)
 		if ready != nil {
 			ready(addr)
 		}
 	})
+	if errors.Is(err, serve.ErrOpen) {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	return err
 }
