@@ -110,14 +110,18 @@ func (p *promises) check(r *http.Request, request []byte, status int, header htt
 	if err := openapi3filter.ValidateResponse(context.Background(), out.SetBodyBytes(body)); err != nil {
 		return fmt.Sprintf("status %d: %v", status, err)
 	}
+	// An answer is whole unless the request names fields.
+	if route.Operation.OperationID == "score" && status == http.StatusOK && !bytes.Contains(request, []byte(`"fields"`)) {
+		return p.line("Answer", answer)
+	}
 	if header.Get("Content-Type") == "application/x-ndjson" {
-		return p.lines(route.Operation.OperationID, answer)
+		return p.lines(route.Operation.OperationID, request, answer)
 	}
 	return ""
 }
 
 // lines checks the answers of NDJSON, whose schema a library does not look into.
-func (p *promises) lines(operation string, answer []byte) string {
+func (p *promises) lines(operation string, request, answer []byte) string {
 	if operation != "scoreBatch" {
 		return ""
 	}
@@ -125,6 +129,8 @@ func (p *promises) lines(operation string, answer []byte) string {
 		name := "Answer"
 		if bytes.HasPrefix(line, []byte(`{"error"`)) {
 			name = "ErrorInPlace"
+		} else if bytes.Contains(request, []byte(`"fields"`)) {
+			name = "PartialAnswer"
 		}
 		if fault := p.line(name, line); fault != "" {
 			return fault

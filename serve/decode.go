@@ -14,23 +14,23 @@ import (
 const (
 	defaultReasons = 3
 	maxReasons     = 1000
+	requestFields  = "account, row, as_of, reasons, allow_missing, threshold, fields and dry_run"
 )
 
 // request is one decoded request. It is used again for the next one.
 type request struct {
 	account string
 	row     []datasets.Value // a cell per column of the encoder
-	reasons int
 	moment  int64
 	unknown []string // names in row that are no column, in their order
+	scoreOptions
 
-	allowMissing bool
-	hasRow       bool
-	store        bool   // what the row lacks is for the store of facts to say
-	present      []bool // per column
-	seen         map[string]bool
-	fields       int
-	faults       []fault
+	hasRow  bool
+	store   bool   // what the row lacks is for the store of facts to say
+	present []bool // per column
+	seen    map[string]bool
+	fields  int
+	faults  []fault
 }
 
 // decode reads one request for an encoder. The moment is now unless the request
@@ -47,13 +47,14 @@ func (q *request) decode(text []byte, e *features.Encoder, now int64, maxFields 
 		if err := s.skip(1); err != nil {
 			return err
 		}
-		q.fault(prefix, "a request is an object with account, row, reasons, allow_missing and as_of")
+		q.fault(prefix, "a request is an object with "+requestFields)
 	} else if err := s.object(func(name string) error { return q.member(&s, e, name, prefix, maxFields) }); err != nil {
 		return err
 	}
 	if err := s.end(); err != nil {
 		return err
 	}
+	q.checkOptions(prefix)
 	return q.whole(e, prefix)
 }
 
@@ -80,7 +81,8 @@ func (q *request) reset(e *features.Encoder, now int64) {
 	clear(q.row)
 	clear(q.present)
 	q.account, q.reasons, q.moment = "", defaultReasons, now
-	q.allowMissing, q.hasRow, q.store, q.fields = false, false, false, 0
+	q.scoreOptions = scoreOptions{reasons: defaultReasons}
+	q.hasRow, q.store, q.fields = false, false, 0
 	q.unknown, q.faults = q.unknown[:0], nil
 	if q.seen == nil {
 		q.seen = make(map[string]bool)
@@ -117,7 +119,6 @@ func (q *request) member(s *scanner, e *features.Encoder, name, prefix string, m
 	if err := q.once(s, name, name); err != nil {
 		return err
 	}
-	start := s.at
 	switch name {
 	case "row":
 		if s.next() == '{' {
@@ -128,27 +129,13 @@ func (q *request) member(s *scanner, e *features.Encoder, name, prefix string, m
 		return s.skip(2)
 	case "account":
 		return q.readAccount(s)
-	case "reasons":
-		if err := s.skip(2); err != nil {
-			return err
-		}
-		n, err := strconv.Atoi(string(s.text[start:s.at]))
-		if err != nil || n < 0 || n > maxReasons {
-			q.fault(s.pointer, "reasons must be a whole number, 0 to %d", maxReasons)
-		}
-		q.reasons = n
-		return nil
-	case "allow_missing":
-		b := s.next()
-		q.allowMissing = b == 't'
-		if b != 't' && b != 'f' {
-			q.fault(s.pointer, "allow_missing must be true or false")
-		}
-		return s.skip(2)
 	case "as_of":
 		return q.readAsOf(s)
 	}
-	q.fault(s.pointer, "unknown field %q: a request has account, row, reasons, allow_missing and as_of; columns belong in row", clip(name))
+	if ok, err := q.option(s, name); ok {
+		return err
+	}
+	q.fault(s.pointer, "unknown field %q: a request has %s; columns belong in row", clip(name), requestFields)
 	return s.skip(2)
 }
 

@@ -21,5 +21,8 @@ func (s *Server) give(g *given) error {
 	if err := s.spend(g.c); err != nil {
 		return err
 	}
+	if g.request.dryRun {
+		return nil
+	}
 	return s.record(g)
 }

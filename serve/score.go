@@ -2,7 +2,6 @@ package serve
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
@@ -82,9 +81,7 @@ func (s *Server) scoreRow(c *gin.Context, w *work, v *version, text []byte, now 
 		return err
 	}
 	w.out.Reset()
-	enc := json.NewEncoder(&w.out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(&w.answer); err != nil {
+	if err := writeAnswer(&w.out, &w.answer, &w.request.scoreOptions); err != nil {
 		return fmt.Errorf("%s version %d: %w", v.name, v.number, err)
 	}
 	return nil
@@ -115,7 +112,9 @@ func (s *Server) answer(c *gin.Context, w *work, v *version, prefix string) erro
 		}
 		a.Warnings = append(a.Warnings, models.Warning{Field: "row." + name, State: "unknown", Detail: detail})
 	}
-	v.scores[a.Band].Inc()
+	if !q.dryRun {
+		v.scores[a.Band].Inc()
+	}
 	return s.give(&given{c: c, version: v, request: q, answer: a})
 }
 
