@@ -20,8 +20,8 @@ import (
 )
 
 func (s *Server) accountRoutes(e *gin.Engine) {
-	e.POST("/v1/events", s.allow(scopeWrite), s.needStore, s.addEvents)
-	e.PUT("/v1/accounts/:id", s.allow(scopeWrite), s.needStore, s.putAccount)
+	e.POST("/v1/events", s.allow(scopeWrite), s.needStore, s.idempotent(s.cfg.MaxEventsBody), s.addEvents)
+	e.PUT("/v1/accounts/:id", s.allow(scopeWrite), s.needStore, s.idempotent(s.cfg.MaxBody), s.putAccount)
 	e.GET("/v1/accounts/:id", s.allow(scopeRead), s.needStore, s.getAccount)
 }
 

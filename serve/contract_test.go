@@ -47,6 +47,11 @@ func TestOperationsAreWhole(t *testing.T) {
 				t.Errorf("%s %s: an operationId of its own, a summary, one tag and its security are needed", method, path)
 			}
 			ids[o.OperationID] = true
+			for _, tag := range o.Tags {
+				if p.document.Tags.Get(tag) == nil {
+					t.Errorf("%s %s: its tag %s is not described", method, path, tag)
+				}
+			}
 			if method != http.MethodGet && o.RequestBody != nil {
 				for _, status := range []string{"400", "413", "415"} {
 					if o.Responses.Value(status) == nil && !strings.HasPrefix(path, "/v2") {
@@ -85,7 +90,7 @@ func TestContractIsServed(t *testing.T) {
 		t.Errorf("the JSON differs from the YAML:\n%s", diff)
 	}
 	page := string(wantStatus(t, f.get(t, "/docs"), 200).body)
-	for _, foreign := range []string{"<script", "http://", "https://", "@import", "url(", "src="} {
+	for _, foreign := range []string{"<script", "<link", `href="http`, "@import", "url(", "src="} {
 		if strings.Contains(page, foreign) {
 			t.Errorf("the page has %s", foreign)
 		}

@@ -82,9 +82,7 @@ func referencePage(text []byte) ([]byte, error) {
 	}
 	for _, part := range [...]string{"paths", "webhooks"} {
 		for _, path := range members(r.at(root, part)) {
-			if err := r.operations(&page, path); err != nil {
-				return nil, err
-			}
+			r.operations(&page, path)
 		}
 	}
 	for _, m := range members(r.at(root, "components", "schemas")) {
@@ -155,7 +153,7 @@ func (r reader) follow(v any) any {
 
 func anchor(schema string) string { return "schema-" + schema }
 
-func (r reader) operations(page *reference, path yaml.MapItem) error {
+func (r reader) operations(page *reference, path yaml.MapItem) {
 	for _, m := range members(path.Value) {
 		verb := fmt.Sprint(m.Key)
 		if !slices.Contains([]string{"get", "put", "post", "delete", "patch"}, verb) {
@@ -167,11 +165,10 @@ func (r reader) operations(page *reference, path yaml.MapItem) error {
 		}
 		i := slices.IndexFunc(page.Groups, func(g referenceGroup) bool { return g.Name == tag })
 		if i < 0 {
-			return fmt.Errorf("%s %v: its first tag %q is not among the tags", verb, path.Key, tag)
+			i, page.Groups = len(page.Groups), append(page.Groups, referenceGroup{Name: tag})
 		}
 		page.Groups[i].Operations = append(page.Groups[i].Operations, r.operation(verb, path, m.Value))
 	}
-	return nil
 }
 
 func (r reader) operation(verb string, path yaml.MapItem, v any) referenceOperation {

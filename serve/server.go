@@ -143,6 +143,7 @@ type Server struct {
 	accounts *online.Accounts // nil: there is no store
 	known    atomic.Pointer[schema]
 	seen     seen
+	answers  answers // to writes that may be sent again
 	ledger   *ledger.Ledger // nil: there is no database
 
 	access      access
@@ -176,6 +177,7 @@ func New(cfg Config) (*Server, error) {
 		s.accounts = online.NewAccounts(cfg.Store, cfg.Cache)
 	}
 	s.openLedger()
+	s.answers = answersFor(cfg.Database)
 	s.works.New = func() any { return new(work) }
 	s.state.Store(&state{loading: true})
 	s.engine = s.routes()
