@@ -19,6 +19,7 @@ const (
 
 // request is one decoded request. It is used again for the next one.
 type request struct {
+	text    []byte // that it was decoded from; nil: it came in another form
 	account string
 	row     []datasets.Value // a cell per column of the encoder
 	moment  int64
@@ -39,6 +40,7 @@ type request struct {
 // model can answer, with all such faults.
 func (q *request) decode(text []byte, e *features.Encoder, now int64, maxFields int, prefix string) error {
 	q.reset(e, now)
+	q.text = text
 	s := scanner{text: text, pointer: prefix}
 	if err := s.validUTF8(); err != nil {
 		return err
@@ -80,7 +82,7 @@ func (q *request) reset(e *features.Encoder, now int64) {
 	q.row, q.present = q.row[:n], q.present[:n]
 	clear(q.row)
 	clear(q.present)
-	q.account, q.reasons, q.moment = "", defaultReasons, now
+	q.text, q.account, q.reasons, q.moment = nil, "", defaultReasons, now
 	q.scoreOptions = scoreOptions{reasons: defaultReasons}
 	q.hasRow, q.store, q.fields = false, false, 0
 	q.unknown, q.faults = q.unknown[:0], nil

@@ -3,10 +3,12 @@ package serve
 import (
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/gin-gonic/gin"
 
@@ -73,6 +75,16 @@ func problemOf(err error) *problem {
 		return refuse(http.StatusUnprocessableEntity, "the facts of this account do not fit the model: "+err.Error())
 	case errors.Is(err, registry.ErrReference):
 		return refuse(http.StatusBadRequest, err.Error())
+	case errors.Is(err, registry.ErrMoved):
+		return refuse(http.StatusPreconditionFailed, err.Error())
+	case errors.Is(err, registry.ErrInUse):
+		return refuse(http.StatusConflict, err.Error())
+	case errors.Is(err, registry.ErrCanary), errors.Is(err, registry.ErrTar):
+		return refuse(http.StatusUnprocessableEntity, err.Error())
+	case errors.Is(err, syscall.ENOSPC):
+		return refuse(http.StatusInsufficientStorage, "the disk of this server is full")
+	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
+		return refuse(http.StatusServiceUnavailable, "this server may not write to its registry")
 	case errors.Is(err, registry.ErrNotFound):
 		return refuse(http.StatusNotFound, "there is no such version")
 	case errors.Is(err, features.ErrType), errors.Is(err, models.ErrScore):

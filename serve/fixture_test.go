@@ -60,6 +60,11 @@ func trainingTable() (*datasets.Table, []int64) {
 func artifactFiles(t testing.TB, name string, variant int) models.Files {
 	t.Helper()
 	table, moments := trainingTable()
+	return artifactOf(t, name, variant, table, moments)
+}
+
+func artifactOf(t testing.TB, name string, variant int, table *datasets.Table, moments []int64) models.Files {
+	t.Helper()
 	encoder, left, err := features.FitEncoder(table, moments)
 	if err != nil || len(left) > 0 {
 		t.Fatalf("encoder: %v, left out %v", err, left)

@@ -24,5 +24,8 @@ func (s *Server) give(g *given) error {
 	if g.request.dryRun {
 		return nil
 	}
+	if s.shadow != nil {
+		s.shadow.offer(g)
+	}
 	return s.record(g)
 }

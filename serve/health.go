@@ -85,6 +85,9 @@ func (st *state) readiness() readiness {
 			}
 			r.Causes = append(r.Causes, fmt.Sprintf("%s@%s: %s", name, alias, p.cause))
 		}
+		if m.canary.cause != "" {
+			r.Causes = append(r.Causes, fmt.Sprintf("%s: %s: %s; the champion answers", name, canaryName, m.canary.cause))
+		}
 	}
 	return r
 }

@@ -22,6 +22,7 @@ type metrics struct {
 	loaded   *prometheus.GaugeVec     // model, alias
 	facts    *prometheus.CounterVec   // result
 	rows     *prometheus.CounterVec   // model, result
+	canary   *prometheus.CounterVec   // model, result
 }
 
 func newMetrics() *metrics {
@@ -50,6 +51,10 @@ func newMetrics() *metrics {
 	m.rows = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "propensity_live_rows_total", Help: "Rows asked of the store of facts, by result (made, unknown, merged, failed).",
 	}, []string{"model", "result"})
+	m.canary = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "propensity_canary_total", Help: "Requests of a canary's accounts, by result (answered; unfit: the champion answered).",
+	}, []string{"model", "result"})
+	m.registry.MustRegister(m.canary)
 	m.registry.MustRegister(m.requests, m.seconds, m.scores, m.reloads, m.loaded, m.facts, m.rows,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

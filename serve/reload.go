@@ -45,8 +45,9 @@ type model struct {
 	canary   pointer  // its version; wants 0 if there is none
 	share    float64  // of the accounts that the canary answers for
 	front    *version // answers for the bare name; nil: the champion for all accounts
-	cause    string // why its aliases cannot be read
-	failures int    // in a row
+	pair     *pair    // the champion and the challenger that is scored with it; nil: none is
+	cause    string   // why its aliases cannot be read
+	failures int      // in a row
 	retry    time.Time
 }
 
@@ -142,6 +143,7 @@ func (s *Server) forget(name string, m *model) {
 	for alias := range m.aliases {
 		s.metrics.loaded.DeleteLabelValues(name, alias)
 	}
+	s.metrics.loaded.DeleteLabelValues(name, canaryName)
 	s.log.Info("model is gone", slog.String("model", name))
 }
 
@@ -166,7 +168,7 @@ func (s *Server) refreshModel(name string, before *model, patient bool) *model {
 		trial, err = s.cfg.Registry.Canary(name)
 	}
 	if err != nil {
-		now.aliases, now.canary, now.share, now.front = before.aliases, before.canary, before.share, before.front
+		now.aliases, now.canary, now.share, now.front, now.pair = before.aliases, before.canary, before.share, before.front, before.pair
 		now.cause = "its aliases: " + causeOf(err)
 		s.retryLater(now, before)
 		s.metrics.reloads.WithLabelValues(name, "failure").Inc()
@@ -184,7 +186,13 @@ func (s *Server) refreshModel(name string, before *model, patient bool) *model {
 		now.canary, now.share = s.follow(name, canaryName, trial.Version, before, now), trial.Share
 		failed = failed || now.canary.cause != ""
 	}
+	if now.canary.version == nil {
+		s.metrics.loaded.DeleteLabelValues(name, canaryName)
+	}
 	now.front = s.frontOf(now, trial)
+	if s.shadow != nil {
+		now.pair = s.shadow.pairOf(now, before)
+	}
 	for alias := range before.aliases {
 		if _, ok := now.aliases[alias]; !ok {
 			s.metrics.loaded.DeleteLabelValues(name, alias)

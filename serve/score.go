@@ -89,6 +89,14 @@ func (s *Server) scoreRow(c *gin.Context, w *work, v *version, text []byte, now 
 
 // answer scores w.request, whose row is decoded, into w.answer, and tells of it.
 func (s *Server) answer(c *gin.Context, w *work, v *version, prefix string) error {
+	if v.canary != nil {
+		return s.answerFront(c, w, v, prefix)
+	}
+	return s.answerBy(c, w, v, prefix)
+}
+
+// answerBy is answer by this very version.
+func (s *Server) answerBy(c *gin.Context, w *work, v *version, prefix string) error {
 	q, a := &w.request, &w.answer
 	var posted []models.Warning
 	if q.store {

@@ -80,6 +80,13 @@ type Config struct {
 	// that are open; default 16 KiB and 10,000.
 	MaxHeader, MaxConnections int
 
+	// Shadow has the alias challenger of each model score what its champion scores, without
+	// anybody waiting; ShadowQueue is how many scores may wait for it, default 1000.
+	// MaxVersionBytes bounds the files of a version that is pushed; default 256 MiB.
+	Shadow          bool
+	ShadowQueue     int
+	MaxVersionBytes int64
+
 	// ReadTimeout bounds the reading of a request, WriteTimeout that of an answer
 	// from the end of the request's header; default 30 s each. In a batch they
 	// start anew with every part that is read or written.
@@ -113,6 +120,8 @@ func (c *Config) complete() error {
 		setDefault("MaxFields", &c.MaxFields, 10_000),
 		setDefault("MaxHeader", &c.MaxHeader, 16<<10),
 		setDefault("MaxConnections", &c.MaxConnections, 10_000),
+		setDefault("ShadowQueue", &c.ShadowQueue, 1000),
+		setDefault("MaxVersionBytes", &c.MaxVersionBytes, 256<<20),
 		setDefault("ReadTimeout", &c.ReadTimeout, 30*time.Second),
 		setDefault("WriteTimeout", &c.WriteTimeout, 30*time.Second),
 		setDefault("IdleTimeout", &c.IdleTimeout, 2*time.Minute),
@@ -138,12 +147,16 @@ type Server struct {
 	metrics *metrics
 	state   atomic.Pointer[state]
 	pinned  *pinned
-	works   sync.Pool // *work
+	// refreshing is held while the state is changed, and while a model is loaded for it.
+	refreshing sync.Mutex
+	shadow     *shadow       // nil: no challenger is scored
+	pushing    chan struct{} // held by the one version that is taken in
+	works      sync.Pool     // *work
 
 	accounts *online.Accounts // nil: there is no store
 	known    atomic.Pointer[schema]
 	seen     seen
-	answers  answers // to writes that may be sent again
+	answers  answers        // to writes that may be sent again
 	ledger   *ledger.Ledger // nil: there is no database
 
 	access      access
@@ -179,6 +192,7 @@ func New(cfg Config) (*Server, error) {
 	s.openLedger()
 	s.answers = answersFor(cfg.Database)
 	s.works.New = func() any { return new(work) }
+	s.openShadow(ctx)
 	s.state.Store(&state{loading: true})
 	s.engine = s.routes()
 	go func() {
@@ -199,6 +213,7 @@ func (s *Server) routes() *gin.Engine {
 	s.scoreRoutes(e)
 	s.accountRoutes(e)
 	s.modelRoutes(e)
+	s.changeRoutes(e)
 	s.healthRoutes(e)
 	s.keyRoutes(e)
 	s.auditRoutes(e)
