@@ -56,6 +56,9 @@ func arrowColumns(fields []arrow.Field, file string, o *ReadOptions) ([]arrowCol
 			if f.Type.ID() == arrow.BINARY {
 				hint = "it holds bytes: set its type to category or text if they are UTF-8 text, or leave it out"
 			}
+			if arrow.IsNested(f.Type.ID()) {
+				hint = "it is nested: flatten it, or leave the column out"
+			}
 			return nil, &ParseError{File: file, Column: f.Name, Err: ErrValue, Hint: hint}
 		}
 		c := arrowColumn{name: strings.Clone(f.Name), kind: own, set: set != 0, place: i}

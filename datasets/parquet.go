@@ -1,9 +1,6 @@
 package datasets
 
 import (
-	"bytes"
-	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -11,20 +8,19 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/parquet"
 	"github.com/apache/arrow/go/v15/parquet/file"
-	"github.com/apache/arrow/go/v15/parquet/pqarrow"
-	"github.com/apache/arrow/go/v15/parquet/schema"
 )
 
 // parquetReader reads the flat columns of a Parquet file.
 type parquetReader struct {
-	name  string
-	opts  *ReadOptions
-	cols  []arrowColumn
-	r     *pqarrow.FileReader
-	at    io.ReaderAt
-	size  int64
-	leafs []int // the leaf of each of cols
-	total int64 // rows
+	name   string
+	opts   *ReadOptions
+	cols   []arrowColumn
+	file   *file.Reader
+	fields []parquetField
+	at     io.ReaderAt
+	size   int64
+	leafs  []int // the leaf of each of cols
+	total  int64 // rows
 	// Of one piece: its row groups, nil is all, and the rows before them; its batches
 	// are lent, so that their memory is used again.
 	groups []int
@@ -49,23 +45,13 @@ func openParquet(s *source, o *ReadOptions, stream bool) (*parquetReader, error)
 	err = guarded(s.name, func() error {
 		props := parquet.NewReaderProperties(&boundedAllocator{most: mostBuffer})
 		props.BufferedStreamEnabled = stream
-		f, err := file.NewParquetReader(io.NewSectionReader(at, 0, size), file.WithReadProps(props))
-		if err != nil {
+		if p.file, err = file.NewParquetReader(io.NewSectionReader(at, 0, size), file.WithReadProps(props)); err != nil {
 			return p.fault(err)
 		}
-		if err := checkStoredSchema(f); err != nil {
+		if p.fields, err = parquetFields(p.file); err != nil {
 			return p.fault(err)
 		}
-		arrowProps := pqarrow.ArrowReadProperties{}
-		for i := range f.MetaData().Schema.NumColumns() {
-			if _, ok := f.MetaData().Schema.Column(i).LogicalType().(schema.StringLogicalType); ok {
-				arrowProps.SetReadDict(i, true) // a text that repeats is looked up once
-			}
-		}
-		if p.r, err = pqarrow.NewFileReader(f, arrowProps, props.Allocator()); err != nil {
-			return p.fault(err)
-		}
-		return p.layout(f)
+		return p.layout()
 	})
 	return p, err
 }
@@ -86,45 +72,20 @@ func checkParquetMarks(at io.ReaderAt, size int64, name string) error {
 	return nil
 }
 
-// checkStoredSchema looks at the Arrow schema that writers put beside that of
-// Parquet, which the library would read without a look at its sizes.
-func checkStoredSchema(f *file.Reader) error {
-	stored := f.MetaData().KeyValueMetadata().FindValue("ARROW:schema")
-	if stored == nil {
-		return nil
-	}
-	b, err := base64.StdEncoding.DecodeString(*stored)
-	if err != nil {
-		b, err = base64.RawStdEncoding.DecodeString(*stored)
-	}
-	if err == nil {
-		_, err = (&messages{r: bytes.NewReader(b)}).Message()
-	}
-	if err != nil {
-		return fmt.Errorf("the stored Arrow schema: %v", err) // whatever ends it, the file goes on
-	}
-	return nil
-}
-
 // layout settles the wanted columns.
-func (p *parquetReader) layout(f *file.Reader) error {
-	fields := p.r.Manifest.Fields
-	list := make([]arrow.Field, len(fields))
-	for i := range fields {
-		list[i] = *fields[i].Field
+func (p *parquetReader) layout() error {
+	list := make([]arrow.Field, len(p.fields))
+	for i := range p.fields {
+		list[i] = p.fields[i].Field
 	}
 	var err error
 	if p.cols, err = arrowColumns(list, p.name, p.opts); err != nil {
 		return err
 	}
 	for _, c := range p.cols {
-		leaf := fields[c.place].ColIndex
-		if !fields[c.place].IsLeaf() || f.MetaData().Schema.Column(leaf).MaxRepetitionLevel() > 0 {
-			return &ParseError{File: p.name, Column: c.name, Err: ErrValue, Hint: "it is nested: flatten it, or leave the column out"}
-		}
-		p.leafs = append(p.leafs, leaf)
+		p.leafs = append(p.leafs, p.fields[c.place].leaf)
 	}
-	if p.total = f.NumRows(); p.total < 0 {
+	if p.total = p.file.NumRows(); p.total < 0 {
 		return p.fault(fmt.Errorf("%d rows", p.total))
 	}
 	return nil
@@ -141,10 +102,10 @@ func (p *parquetReader) fault(err error) error {
 type parquetColumn struct {
 	p       *parquetReader
 	k       int
-	quick   *pages                // nil: by the library
-	library *pqarrow.ColumnReader // opened when it is needed
-	rows    int64                 // read so far
-	lent    *builder              // of the batch before, if it was lent
+	quick   *pages   // nil: by the library
+	library *records // opened when it is needed
+	rows    int64    // read so far
+	lent    *builder // of the batch before, if it was lent
 }
 
 func (p *parquetReader) column(k int) *parquetColumn {
@@ -179,8 +140,9 @@ func (c *parquetColumn) take(n int64, whole bool) (*builder, error) {
 	return b, guarded(p.name, func() error {
 		const step = 1 << 16
 		if c.library == nil {
-			if err := c.openLibrary(); err != nil {
-				return err
+			var err error
+			if c.library, err = p.records(c.k); err != nil {
+				return p.fault(err)
 			}
 			for from := int64(0); from < c.rows; from += step {
 				if err := c.skip(min(step, c.rows-from)); err != nil {
@@ -204,22 +166,12 @@ func (c *parquetColumn) lend(b *builder) {
 	}
 }
 
-// openLibrary opens the column over all its row groups.
-func (c *parquetColumn) openLibrary() (err error) {
-	groups := c.p.allGroups()
-	leaf := map[int]bool{c.p.leafs[c.k]: true}
-	if c.library, err = c.p.r.GetFieldReader(context.Background(), c.p.cols[c.k].place, leaf, groups); err != nil {
-		return c.p.fault(err)
-	}
-	return nil
-}
-
 // allGroups are the row groups to read.
 func (p *parquetReader) allGroups() []int {
 	if p.groups != nil {
 		return p.groups
 	}
-	groups := make([]int, p.r.ParquetReader().NumRowGroups())
+	groups := make([]int, p.file.NumRowGroups())
 	for i := range groups {
 		groups[i] = i
 	}
@@ -228,34 +180,29 @@ func (p *parquetReader) allGroups() []int {
 
 // skip passes over rows that the quick way has read.
 func (c *parquetColumn) skip(n int64) error {
-	chunks, err := c.library.NextBatch(n)
-	if err != nil {
+	if _, err := c.library.read(n); err != nil {
 		return c.p.fault(err)
 	}
-	chunks.Release()
 	return nil
 }
 
 // append appends the next n rows by the library.
 func (c *parquetColumn) append(b *builder, n int64) error {
 	p := c.p
-	chunks, err := c.library.NextBatch(n)
+	got, err := c.library.read(n)
 	if err != nil {
 		return p.fault(err)
 	}
-	defer chunks.Release()
-	if int64(chunks.Len()) != n {
+	if got != n {
 		return &ParseError{File: p.name, Column: p.cols[c.k].name, Err: ErrTruncated,
 			Hint: fmt.Sprintf("the column ends before row %d of %d", c.rows+n, p.total)}
 	}
-	for _, part := range chunks.Chunks() {
-		if row, value := b.appendArray(part); row >= 0 {
-			e := b.refusal(value)
-			e.File, e.Row = p.name, int(p.before+c.rows)+row+1
-			return e
-		}
-		c.rows += int64(part.Len())
+	if row, value := c.library.appendTo(b); row >= 0 {
+		e := b.refusal(value)
+		e.File, e.Row = p.name, int(p.before+c.rows)+row+1
+		return e
 	}
+	c.rows += n
 	return nil
 }
 
@@ -264,7 +211,7 @@ func (c *parquetColumn) close() error {
 		return nil
 	}
 	return guarded(c.p.name, func() error {
-		c.library.Release()
+		c.library.r.Release()
 		c.library = nil
 		return nil
 	})

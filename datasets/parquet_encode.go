@@ -9,13 +9,12 @@ import (
 	"math/bits"
 	"slices"
 
-	"github.com/apache/arrow/go/v15/arrow/flight"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/apache/arrow/go/v15/parquet"
 	"github.com/apache/arrow/go/v15/parquet/compress"
 	"github.com/apache/arrow/go/v15/parquet/file"
 	"github.com/apache/arrow/go/v15/parquet/metadata"
-	"github.com/apache/arrow/go/v15/parquet/pqarrow"
 	"github.com/apache/arrow/go/v15/parquet/schema"
 )
 
@@ -43,13 +42,16 @@ type parquetEncoder struct {
 
 func newParquetEncoder(out io.Writer, t *Table) (*parquetEncoder, error) {
 	e := &parquetEncoder{out: counter{w: out}, props: parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Snappy))}
-	fields := schemaOf(t)
 	var err error
-	if e.schema, err = pqarrow.ToParquet(fields, e.props, pqarrow.DefaultWriterProps()); err != nil {
+	if e.schema, err = parquetSchema(t, e.props); err != nil {
 		return nil, err
 	}
 	stored := metadata.KeyValueMetadata{}
-	if err := stored.Append("ARROW:schema", base64.StdEncoding.EncodeToString(flight.SerializeSchema(fields, memory.DefaultAllocator))); err != nil {
+	var stream bytes.Buffer // one of no batches is how writers store a schema
+	if err := ipc.NewWriter(&stream, ipc.WithSchema(schemaOf(t))).Close(); err != nil {
+		return nil, err
+	}
+	if err := stored.Append("ARROW:schema", base64.StdEncoding.EncodeToString(stream.Bytes())); err != nil {
 		return nil, err
 	}
 	e.meta = metadata.NewFileMetadataBuilder(e.schema, e.props, stored)

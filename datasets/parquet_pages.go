@@ -48,9 +48,9 @@ type pages struct {
 
 // quick is the reader of column k if its kind and type are plain, nil otherwise.
 func (p *parquetReader) quick(k int) *pages {
-	f, c := p.r.ParquetReader(), p.cols[k]
+	f, c := p.file, p.cols[k]
 	leaf := f.MetaData().Schema.Column(p.leafs[k])
-	typ := p.r.Manifest.Fields[c.place].Field.Type
+	typ := p.fields[c.place].Type
 	if len(p.opts.Missing) > 0 || leaf.MaxDefinitionLevel() > 1 || leaf.MaxRepetitionLevel() > 0 {
 		return nil
 	}
@@ -60,7 +60,7 @@ func (p *parquetReader) quick(k int) *pages {
 	wants := map[arrow.Type]parquet.Type{arrow.INT8: parquet.Types.Int32, arrow.INT16: parquet.Types.Int32, arrow.INT32: parquet.Types.Int32,
 		arrow.UINT8: parquet.Types.Int32, arrow.UINT16: parquet.Types.Int32, arrow.UINT32: parquet.Types.Int32,
 		arrow.INT64: parquet.Types.Int64, arrow.UINT64: parquet.Types.Int64, arrow.FLOAT32: parquet.Types.Float, arrow.FLOAT64: parquet.Types.Double,
-		arrow.BOOL: parquet.Types.Boolean, arrow.STRING: parquet.Types.ByteArray, arrow.DICTIONARY: parquet.Types.ByteArray,
+		arrow.BOOL: parquet.Types.Boolean, arrow.STRING: parquet.Types.ByteArray,
 		arrow.DATE32: parquet.Types.Int32, arrow.TIMESTAMP: parquet.Types.Int64}
 	if phys, ok := wants[typ.ID()]; !ok || phys != leaf.PhysicalType() {
 		return nil
@@ -225,7 +225,7 @@ func (q *pages) nextGroup() error {
 	if q.group == len(groups) {
 		return errUnusual
 	}
-	group := q.p.r.ParquetReader().RowGroup(groups[q.group])
+	group := q.p.file.RowGroup(groups[q.group])
 	q.group++
 	chunk, err := group.MetaData().ColumnChunk(q.p.leafs[q.k])
 	if err != nil {

@@ -52,7 +52,7 @@ func (p *Pieces) Len() int {
 	if p.parquet == nil {
 		return 1
 	}
-	return p.parquet.r.ParquetReader().NumRowGroups()
+	return p.parquet.file.NumRowGroups()
 }
 
 // Rows is the number of rows of all pieces; -1 is not known.
@@ -121,7 +121,7 @@ func (p *Pieces) Close() error {
 
 // piece narrows the reader to one row group, whose batches it lends.
 func (p *parquetReader) piece(i int) {
-	f := p.r.ParquetReader()
+	f := p.file
 	p.lends, p.groups = true, []int{i}
 	for g := range i {
 		p.before += f.RowGroup(g).NumRows()
