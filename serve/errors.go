@@ -74,7 +74,7 @@ func problemOf(err error) *problem {
 	case errors.Is(err, facts.ErrFact), errors.Is(err, build.ErrProject):
 		return refuse(http.StatusUnprocessableEntity, "the facts of this account do not fit the model: "+err.Error())
 	case errors.Is(err, registry.ErrReference):
-		return refuse(http.StatusBadRequest, err.Error())
+		return refuse(http.StatusBadRequest, clipTo(err.Error(), 300))
 	case errors.Is(err, registry.ErrMoved):
 		return refuse(http.StatusPreconditionFailed, err.Error())
 	case errors.Is(err, registry.ErrInUse):

@@ -119,10 +119,16 @@ func newConnections(most int, m *metrics) *connections {
 	}, []string{"which"})}
 	m.registry.MustRegister(n.closed, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "propensity_connections", Help: "Connections that are open.",
-	}, func() float64 { n.mu.Lock(); defer n.mu.Unlock(); return float64(n.open) }))
+	}, func() float64 { return float64(n.count()) }))
 	n.closed.WithLabelValues("waiting")
 	n.closed.WithLabelValues("new")
 	return n
+}
+
+func (n *connections) count() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.open
 }
 
 // limited is a listener of a bounded number of connections.
