@@ -54,6 +54,7 @@ func (s *Server) openLedger() {
 	}
 	count("propensity_ledger_scores_total", "Scores that were committed to the ledger.", func(t ledger.Stats) int64 { return t.Committed })
 	count("propensity_ledger_dropped_total", "Scores that were given and are not in the ledger.", func(t ledger.Stats) int64 { return t.Dropped })
+	count("propensity_ledger_outcomes_total", "Outcomes that were reported, those that said nothing new apart.", func(t ledger.Stats) int64 { return t.Outcomes })
 	count("propensity_ledger_failures_total", "Commits to the ledger that failed.", func(t ledger.Stats) int64 { return t.Failed })
 	s.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "propensity_ledger_queued_bytes", Help: "What the scores take that wait for the ledger.",
@@ -74,7 +75,7 @@ func (s *Server) record(g *given) error {
 	}
 	v, a := g.version, g.answer
 	return s.ledger.Record(&ledger.Score{
-		At: time.Now().UnixMicro(), Key: caller(g.c), Origin: ledger.OriginRequest,
+		At: time.Now().UnixMicro(), Key: caller(g.c), Request: requestID(g.c), Origin: ledger.OriginRequest,
 		Account: g.request.account, Model: v.name, Version: v.number, Hash: v.hash, AsOf: g.request.moment,
 		Columns: v.columns.names, Kinds: v.columns.kinds, Row: g.request.row, Horizon: v.columns.horizon,
 		Probability: a.Probability, Raw: a.Raw, Score: a.Score, Percentile: a.Percentile, Band: a.Band, Reasons: a.Reasons,

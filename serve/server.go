@@ -212,6 +212,7 @@ func (s *Server) routes() *gin.Engine {
 	e.Use(s.observe, s.identify, s.secure, s.recovered)
 	s.scoreRoutes(e)
 	s.accountRoutes(e)
+	s.ledgerRoutes(e)
 	s.modelRoutes(e)
 	s.changeRoutes(e)
 	s.healthRoutes(e)

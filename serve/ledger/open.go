@@ -64,7 +64,7 @@ type Ledger struct {
 		cause   error         // why the last commit failed; nil: it did not
 		changed chan struct{} // closed when there are further changes
 	}
-	committed, dropped, failed atomic.Int64
+	committed, dropped, failed, reported atomic.Int64
 
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
@@ -116,6 +116,7 @@ type Stats struct {
 	Committed int64 // scores
 	Dropped   int64 // scores that were given and are not in the ledger
 	Failed    int64 // commits
+	Outcomes  int64 // added
 	Queued    int64 // scores that wait
 	Bytes     int64 // that they take
 }
@@ -123,7 +124,7 @@ type Stats struct {
 // Stats counts.
 func (l *Ledger) Stats() Stats {
 	queued, bytes := l.queue.size()
-	return Stats{l.committed.Load(), l.dropped.Load(), l.failed.Load(), queued, bytes}
+	return Stats{l.committed.Load(), l.dropped.Load(), l.failed.Load(), l.reported.Load(), queued, bytes}
 }
 
 // Err is why the last commit failed; nil if it did not.

@@ -114,6 +114,7 @@ func (l *Ledger) AddOutcomes(ctx context.Context, list []Outcome) (added int, er
 	if err != nil {
 		return 0, unavailable(ctx, err)
 	}
+	l.reported.Add(int64(added))
 	return added, nil
 }
 
