@@ -185,27 +185,31 @@ func (q *request) readAsOf(s *scanner) error {
 	return nil
 }
 
-// cells reads the row. Within it, s.pointer names the field being read.
+// cells reads the row. Within it, s.place names the field being read. Columns come most
+// often in the order of the encoder, so that one is first looked for after the last.
 func (q *request) cells(s *scanner, e *features.Encoder, maxFields int) error {
-	row := s.pointer
-	return s.object(func(name string) error {
-		s.pointer = row + "/" + escapePointer(name)
+	expected := 0
+	return s.members(func(name []byte) error {
 		if q.fields++; q.fields > maxFields {
-			return refuse(422, fmt.Sprintf("row has more than %d fields", maxFields), fault{"too many fields", row})
+			return refuse(422, fmt.Sprintf("row has more than %d fields", maxFields), fault{"too many fields", s.pointer})
 		}
-		j := e.Find(name)
+		j := expected
+		if j == len(e.Columns) || e.Columns[j].Name != string(name) {
+			j = e.Find(string(name))
+		}
 		if j < 0 {
 			// A slash first keeps them apart from the fields of the request.
-			if err := q.once(s, "/"+name, name); err != nil {
+			if err := q.once(s, "/"+string(name), string(name)); err != nil {
 				return err
 			}
-			q.unknown = append(q.unknown, name)
+			q.unknown = append(q.unknown, string(name))
 			return q.cell(s, nil, nil)
 		}
 		if q.present[j] {
 			return s.fail("%q is given twice", name)
 		}
 		q.present[j] = true
+		expected = j + 1
 		return q.cell(s, &e.Columns[j], &q.row[j])
 	})
 }
@@ -215,7 +219,7 @@ func (q *request) cell(s *scanner, c *features.Column, dst *datasets.Value) erro
 	var v datasets.Value
 	switch b := s.next(); b {
 	case '{', '[':
-		q.fault(s.pointer, "a row is flat: send a number, text, true, false or null")
+		q.fault(s.place(), "a row is flat: send a number, text, true, false or null")
 		return s.skip(3)
 	case '"':
 		text, err := s.text8()
@@ -226,7 +230,7 @@ func (q *request) cell(s *scanner, c *features.Column, dst *datasets.Value) erro
 		if c != nil && c.Kind == datasets.Time {
 			us, err := datasets.ParseTime(text)
 			if err != nil {
-				q.fault(s.pointer, "%q is no time: write it as 2026-03-01T09:30:00Z or 2026-03-01", clip(text))
+				q.fault(s.place(), "%q is no time: write it as 2026-03-01T09:30:00Z or 2026-03-01", clip(text))
 			}
 			v = datasets.Value{Kind: datasets.Time, Time: us}
 		}
@@ -252,7 +256,7 @@ func (q *request) cell(s *scanner, c *features.Column, dst *datasets.Value) erro
 		}
 		x, err := strconv.ParseFloat(string(digits), 64)
 		if err != nil {
-			q.fault(s.pointer, "%s is beyond what a 64-bit number holds", clip(string(digits)))
+			q.fault(s.place(), "%s is beyond what a 64-bit number holds", clip(string(digits)))
 			return nil
 		}
 		v = datasets.Value{Kind: datasets.Number, Number: x + 0} // -0 + 0 is 0
