@@ -1,27 +1,13 @@
 package report
 
 import (
-	"bytes"
-	_ "embed"
 	"encoding/json"
 	"fmt"
-	"html/template"
 	"regexp"
 	"strings"
 
 	"propensity/models"
 )
-
-//go:embed report.html.tmpl
-var pageText string
-
-// page is what the template writes. Its texts are plain; the template escapes them.
-type page struct {
-	Name     string
-	Subtitle string
-	Verdict  Verdict
-	Sections []section
-}
 
 // section is a part of the page under a title of its own.
 type section struct {
@@ -33,7 +19,7 @@ type section struct {
 // block is a chart, a table, or a chart with its table to unfold.
 type block struct {
 	Title   string
-	Chart   template.HTML
+	Chart   markup
 	Legend  []key
 	Caption string // what the chart shows, in words
 	Table   *table
@@ -96,15 +82,7 @@ func HTML(m *models.Manifest, e *models.Metrics, calibration models.Calibration)
 			p.Sections = append(p.Sections, s)
 		}
 	}
-	t, err := template.New("report").Parse(pageText)
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	if err := t.Execute(&b, p); err != nil {
-		return nil, err
-	}
-	return unbroken.ReplaceAll(b.Bytes(), []byte("$1\u00a0%")), nil
+	return unbroken.ReplaceAll([]byte(p.html()), []byte("$1\u00a0%")), nil
 }
 
 // unbroken is a number and its sign of percent, which stay on one line.
@@ -145,6 +123,6 @@ func finite(m *models.Manifest, e *models.Metrics, calibration models.Calibratio
 func outcome(m *models.Manifest) string { return m.Label.Column + " is " + m.Label.Positive }
 
 // figure is a chart with the table of its numbers under it.
-func figure(title, caption string, chart template.HTML, t *table) block {
+func figure(title, caption string, chart markup, t *table) block {
 	return block{Title: title, Caption: caption, Chart: chart, Table: t, Folded: chart != ""}
 }

@@ -340,7 +340,7 @@ func TestChartsAreTold(t *testing.T) {
 // Colours of text and lines keep the contrast that WCAG 2.2 asks for (1.4.3 and
 // 1.4.11): 4.5 to 1 for text, also in the colours of a legend, 3 to 1 for axes.
 func TestContrast(t *testing.T) {
-	schemes := regexp.MustCompile(`:root\{([^}]*--bg:[^}]*)\}`).FindAllStringSubmatch(pageText, -1)
+	schemes := regexp.MustCompile(`:root\{([^}]*--bg:[^}]*)\}`).FindAllStringSubmatch(style, -1)
 	if len(schemes) != 2 {
 		t.Fatalf("%d schemes", len(schemes))
 	}

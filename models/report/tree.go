@@ -3,7 +3,6 @@ package report
 import (
 	"errors"
 	"fmt"
-	"html/template"
 	"strings"
 
 	"gonum.org/v1/plot/text"
@@ -113,7 +112,7 @@ func (r *reporter) surrogateSection() (section, error) {
 	t := &table{Head: []string{"way", "probability", "share of the rows"}, Left: 1}
 	ways(root, nil, t)
 	caption := surrogateCaption(t)
-	var chart template.HTML
+	var chart markup
 	if leaves <= maxLeaves && depth <= maxDepth {
 		if chart, err = treePicture(root, leaves, depth, "Surrogate tree. "+caption); err != nil {
 			return s, err
@@ -144,7 +143,7 @@ func surrogateCaption(t *table) string {
 	return fmt.Sprintf("Up is yes, down is no; %s. Each box tells the probability and its share of the rows.", many(len(t.Rows), "way")+" through it")
 }
 
-func treePicture(root *placed, leaves, depth int, label string) (template.HTML, error) {
+func treePicture(root *placed, leaves, depth int, label string) (markup, error) {
 	next := 0
 	root.place(&next)
 	width := vg.Length(2*treeMargin + depth*treeColumn + leafWidth)
