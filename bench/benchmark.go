@@ -50,6 +50,7 @@ func (b *benchmark) sections() []section {
 		{"read", "A table read", b.readTables},
 		{"features", "Feature tables from raw events", b.featureTables},
 		{"online", "Facts and scores, live", b.onlineTables},
+		{"http", "Scores over HTTP", b.httpTables},
 		{"memory", "Memory", b.memoryTables},
 		{"growth", "Growth", b.growthTables},
 	}

@@ -37,7 +37,7 @@ func measureCommand() *cobra.Command {
 }
 
 func measureOnce(ctx context.Context, what string, args []string) (measures, error) {
-	wants := map[string]int{"table": 2, "train": 2, "model": 2, "row": 2, "batch": 2, "sizes": 2, "shap": 2, "read": 1, "logistic": 3, "online": 3, "online-server": 2}
+	wants := map[string]int{"table": 2, "train": 2, "model": 2, "row": 2, "batch": 2, "sizes": 2, "shap": 2, "read": 1, "logistic": 3, "online": 3, "online-server": 2, "http": 4}
 	if n, known := wants[what]; !known || len(args) < n {
 		return nil, fmt.Errorf("measure %s %q: no such thing, or too few arguments", what, args)
 	}
@@ -58,6 +58,8 @@ func measureOnce(ctx context.Context, what string, args []string) (measures, err
 		return measureOnline(ctx, args[0], args[1], args[2])
 	case "online-server":
 		return serveOnline(ctx, args[0], args[1])
+	case "http":
+		return measureHTTP(ctx, args[0], args[1], args[2], args[3:])
 	case "row":
 		return measureRow(args[0], args[1], args[2:])
 	case "batch":

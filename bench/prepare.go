@@ -49,15 +49,13 @@ func (b *benchmark) prepare(ctx context.Context) (err error) {
 		return fmt.Errorf("go build ./cmd/propensity: %w", err)
 	}
 	if b.peers {
-		b.python, err = b.environment(ctx, cache)
+		b.python, err = b.pythonOf(ctx, cache, filepath.Join(peersDir, "requirements.txt"))
 	}
 	return err
 }
 
-// environment is the Python of the peers, whose libraries are installed the
-// first time.
-func (b *benchmark) environment(ctx context.Context, cache string) (python string, err error) {
-	requirements := filepath.Join(peersDir, "requirements.txt")
+// pythonOf is the Python of peers, whose libraries are installed the first time.
+func (b *benchmark) pythonOf(ctx context.Context, cache, requirements string) (python string, err error) {
 	hash, err := hashOf("", requirements)
 	if err != nil {
 		return "", err
