@@ -22,7 +22,16 @@ var ErrOpen = errors.New("without keys, only an address of this machine alone is
 
 // mayServe refuses an address that others can reach if there are no keys.
 func (s *Server) mayServe(at net.Addr) error {
-	if s.keys != nil || s.cfg.WithoutKeys || loopback(at) {
+	if loopback(at) {
+		return nil
+	}
+	if s.keys != nil || s.cfg.WithoutKeys {
+		if s.tls == nil {
+			s.log.Warn("without TLS, keys and rows can be read on their way: set --tls-cert and --tls-key, or let a proxy in front speak TLS", slog.String("address", at.String()))
+		}
+		if s.keys == nil {
+			s.log.Warn("without keys, everyone who can reach the address may do everything", slog.String("address", at.String()))
+		}
 		return nil
 	}
 	return fmt.Errorf("serve: %w: %s can be reached from elsewhere: make a key (propensity keys create) and name the file with --keys, or say --without-keys", ErrOpen, at)
