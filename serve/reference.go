@@ -2,21 +2,15 @@ package serve
 
 import (
 	"bytes"
-	_ "embed"
 	"encoding/json"
 	"fmt"
-	"html/template"
 	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 )
 
-//go:embed reference.html.tmpl
-var referenceText string
-
-// reference is what the template writes: the contract, for people. Its texts are plain;
-// the template escapes them.
+// reference is the contract, for people. Its texts are plain.
 type reference struct {
 	Title, Summary, Description string
 	Groups                      []referenceGroup
@@ -92,13 +86,7 @@ func referencePage(text []byte) ([]byte, error) {
 			Fields: r.fields(m.Value, ""), Kind: r.kind(m.Value), Example: r.example(m.Value),
 		})
 	}
-	t, err := template.New("reference").Parse(referenceText)
-	if err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	err = t.Execute(&out, page)
-	return out.Bytes(), err
+	return []byte(page.html()), nil
 }
 
 // reader walks a parsed OpenAPI file, following its references.
