@@ -254,11 +254,15 @@ func (m *messages) Message() (*ipc.Message, error) {
 	if n == 0 && err == io.EOF {
 		return nil, io.EOF
 	}
-	if err == nil && string(word[:]) == magicArrowStream {
+	marked := string(word[:]) == magicArrowStream
+	if err == nil && marked {
 		_, err = io.ReadFull(m.r, word[:])
 	}
 	if err != nil {
 		return nil, cutOff(err)
+	}
+	if m.most > 0 && !marked { // text would be taken for a size
+		return nil, errUnmarked
 	}
 	size := int32(binary.LittleEndian.Uint32(word[:]))
 	if size == 0 {

@@ -12,6 +12,9 @@ var errMessage = errors.New("sizes that do not fit")
 // errCompressed is a compressed message where none may be.
 var errCompressed = errors.New("its buffers are compressed; write it without compression")
 
+// errUnmarked is a message without the mark that Arrow puts before each since 0.15.
+var errUnmarked = errors.New("it does not begin as an Arrow stream")
+
 // Header types of a message (Message.fbs of Arrow).
 const (
 	headerSchema     = 1

@@ -31,7 +31,7 @@ const mostCells = 1 << 22
 
 // OpenRecords reads the schema of an Arrow stream; the name stands in errors. A stream
 // with none of the columns is ErrColumn; compressed batches are ErrEncoding, a message
-// beyond MaxBytes is ErrTooLong. An error of r itself comes as one of these too.
+// beyond MaxBytes is ErrTooLong. The form before Arrow 0.15 is not read. An error of r itself comes as one of these too.
 func OpenRecords(r io.Reader, name string, o RecordOptions) (*Records, error) {
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = mostBuffer

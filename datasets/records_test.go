@@ -190,9 +190,9 @@ func TestRecordsRefused(t *testing.T) {
 		{"no column", bytes.NewReader(b.Bytes()), RecordOptions{Kinds: map[string]Kind{"z": Number}}, ErrColumn, "of its 2 columns none is wanted"},
 		{"another kind", bytes.NewReader(b.Bytes()), RecordOptions{Kinds: map[string]Kind{"y": Number}}, ErrValue, `row 1, column "y"`},
 		{"nothing", strings.NewReader(""), RecordOptions{Kinds: kinds}, ErrEncoding, "no Arrow"},
-		{"text", strings.NewReader("x,y\n1,2\n"), RecordOptions{Kinds: kinds}, ErrTruncated, "ends in the middle"},
+		{"text", strings.NewReader("x,y\n1,2\n"), RecordOptions{Kinds: kinds}, ErrEncoding, "does not begin as an Arrow stream"},
 		{"cut off", bytes.NewReader(b.Bytes()[:b.Len()-100]), RecordOptions{Kinds: kinds}, ErrTruncated, "ends in the middle"},
-		{"gzip", strings.NewReader("\x1f\x8b\x08\x00\x00\x00\x00\x00"), RecordOptions{Kinds: kinds}, ErrTruncated, "ends in the middle"},
+		{"gzip", strings.NewReader("\x1f\x8b\x08\x00\x00\x00\x00\x00"), RecordOptions{Kinds: kinds}, ErrEncoding, "does not begin as an Arrow stream"},
 	} {
 		records, err := OpenRecords(c.r, "s", c.o)
 		for err == nil {
