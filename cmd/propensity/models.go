@@ -17,7 +17,7 @@ import (
 func (a *app) modelsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "models",
-		Short: "List, show, compare, promote, roll back, verify and delete versions",
+		Short: "List, show, compare, promote, try, send, fetch, verify and delete versions",
 		Example: `  propensity models list
   propensity models promote churn@7`,
 		Args: cobra.NoArgs,
@@ -50,10 +50,21 @@ func (a *app) modelsCommand() *cobra.Command {
 		a.say("deleted %s@%d", ref.Name, ref.Version)
 		return nil
 	})
+	unalias := a.modelsSub("unalias MODEL@ALIAS", "Take an alias away; its version stays", func(c *cobra.Command, ref registry.Ref) error {
+		if ref.Version != 0 || ref.Alias == registry.Champion {
+			return fmt.Errorf("%w: name an alias, such as %s@challenger; the champion is moved, not taken away", errUsage, ref.Name)
+		}
+		version, err := a.open().Unalias(c.Context(), ref.Name, ref.Alias, registry.Event{Actor: actor(), Note: note})
+		if err != nil {
+			return err
+		}
+		a.say("%s is gone; it was version %d", ref, version)
+		return nil
+	})
 	for _, sub := range []*cobra.Command{promote, rollback} {
 		sub.Flags().StringVar(&alias, "alias", registry.Champion, "`name` of the alias")
 	}
-	for _, sub := range []*cobra.Command{promote, rollback, del} {
+	for _, sub := range []*cobra.Command{promote, rollback, unalias, del} {
 		sub.Flags().StringVar(&note, "note", "", "`why`, for the log")
 	}
 	list := &cobra.Command{
@@ -74,11 +85,11 @@ rows without a feature say what points mean, and where every account starts.`
 	log := a.modelsSub("log MODEL", "Show who published, promoted, rolled back or deleted what", func(_ *cobra.Command, ref registry.Ref) error { return a.showLog(ref.Name) })
 	for sub, example := range map[*cobra.Command]string{
 		list: "list churn --json", show: "show churn@champion", promote: `promote churn@7 --note "better on new accounts"`,
-		rollback: "rollback churn", verify: "verify churn@7 --data churn.parquet", points: "points churn@7 > points.csv", del: "delete churn@3", log: "log churn",
+		rollback: "rollback churn", verify: "verify churn@7 --data churn.parquet", points: "points churn@7 > points.csv", unalias: "unalias churn@challenger", del: "delete churn@3", log: "log churn",
 	} {
 		sub.Example = "  propensity models " + example
 	}
-	c.AddCommand(list, show, a.diffCommand(), points, promote, rollback, verify, del, log)
+	c.AddCommand(list, show, a.diffCommand(), points, promote, rollback, unalias, a.canaryCommand(), a.pushCommand(), a.pullCommand(), verify, del, log)
 	return c
 }
 
@@ -253,7 +264,14 @@ func (a *app) showLog(name string) error {
 		if e.Previous > 0 {
 			before = strconv.Itoa(e.Previous)
 		}
-		rows = append(rows, []string{e.Time.Format(time.DateTime), e.Action, strconv.Itoa(e.Version), e.Alias, before, e.Actor, e.Note})
+		action := e.Action
+		if e.Action == registry.ActionCanary {
+			action = "canary, ended"
+			if e.Share > 0 {
+				action = "canary, " + shareText(e.Share)
+			}
+		}
+		rows = append(rows, []string{e.Time.Format(time.DateTime), action, strconv.Itoa(e.Version), e.Alias, before, e.Actor, e.Note})
 	}
 	a.table(rows)
 	return nil

@@ -45,11 +45,13 @@ by its id alone, from the facts that were posted or loaded (propensity load).
 type serveParts struct {
 	ledger ledgerFlags
 	access accessFlags
+	change changeFlags
 }
 
 func (p *serveParts) describe(f *pflag.FlagSet) {
 	p.ledger.describe(f)
 	p.access.describe(f)
+	p.change.describe(f)
 }
 
 // serve serves until ctx is done; ready, which may be nil, is told the address.
@@ -72,6 +74,7 @@ func (a *app) serve(ctx context.Context, addr, store string, poll time.Duration,
 		cfg.Store = facts
 	}
 	parts.access.fill(&cfg)
+	parts.change.fill(&cfg)
 	closeLedger, err := parts.ledger.fill(ctx, &cfg)
 	if err != nil {
 		return err
