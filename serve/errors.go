@@ -19,6 +19,7 @@ import (
 	"propensity/models"
 	"propensity/models/registry"
 	"propensity/serve/ledger"
+	"propensity/serve/notify"
 )
 
 // problem is an error as the client sees it (RFC 9457).
@@ -67,6 +68,14 @@ func problemOf(err error) *problem {
 		return refuse(http.StatusServiceUnavailable, "the store of facts does not answer: send the request again")
 	case errors.Is(err, ledger.ErrUnavailable):
 		return refuse(http.StatusServiceUnavailable, "the ledger does not answer: send the request again")
+	case errors.Is(err, notify.ErrUnavailable):
+		return refuse(http.StatusServiceUnavailable, "the database of webhooks does not answer: send the request again")
+	case errors.Is(err, notify.ErrNotFound):
+		return refuse(http.StatusNotFound, err.Error())
+	case errors.Is(err, notify.ErrEndpoint):
+		return refuse(http.StatusUnprocessableEntity, err.Error())
+	case errors.Is(err, notify.ErrDisabled), errors.Is(err, notify.ErrFull):
+		return refuse(http.StatusConflict, err.Error())
 	case errors.Is(err, ledger.ErrOutcome):
 		return refuse(http.StatusUnprocessableEntity, err.Error())
 	case errors.Is(err, online.ErrFact):

@@ -27,5 +27,8 @@ func (s *Server) give(g *given) error {
 	if s.shadow != nil {
 		s.shadow.offer(g)
 	}
+	if len(g.version.watched) > 0 && s.usage != nil {
+		s.usage.offer(g)
+	}
 	return s.record(g)
 }

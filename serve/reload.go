@@ -28,6 +28,7 @@ type version struct {
 	scores  map[string]prometheus.Counter // by band
 	canary  *canary                       // who answers for some accounts in its place; nil: nobody
 	columns columns
+	watched []watched // columns that rules of usage are about
 }
 
 // state is what the server answers from. It never changes: whoever holds refreshing puts
@@ -252,6 +253,7 @@ func (s *Server) load(name string, number int, have ...*model) (v *version, fres
 		leftOut: make(map[string]string), scores: make(map[string]prometheus.Counter),
 	}
 	v.columns = columnsOf(scorer)
+	v.watched = watchedOf(scorer, s.cfg.Falls)
 	for _, l := range manifest.LeftOut {
 		v.leftOut[l.Column] = l.Reason
 	}

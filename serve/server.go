@@ -24,6 +24,7 @@ import (
 	"propensity/serve/database"
 	"propensity/serve/keys"
 	"propensity/serve/ledger"
+	"propensity/serve/notify"
 )
 
 // Config is what a server is made from. Every zero field but Registry stands for
@@ -86,6 +87,11 @@ type Config struct {
 	Shadow          bool
 	ShadowQueue     int
 	MaxVersionBytes int64
+
+	// WebhookPrivate lets webhooks go to private addresses, and over plain http. Falls are
+	// the rules of when usage has fallen; default: none.
+	WebhookPrivate bool
+	Falls          []notify.Fall
 
 	// ReadTimeout bounds the reading of a request, WriteTimeout that of an answer
 	// from the end of the request's header; default 30 s each. In a batch they
@@ -167,6 +173,9 @@ type Server struct {
 	auditLog    auditLog
 	background  sync.WaitGroup // what Close waits for besides
 
+	notifier *notify.Notifier // nil: there is no database
+	usage    *usage           // nil: no rule is about it
+
 	stop    context.CancelFunc
 	stopped chan struct{}
 }
@@ -194,6 +203,7 @@ func New(cfg Config) (*Server, error) {
 	s.works.New = func() any { return new(work) }
 	s.openShadow(ctx)
 	s.state.Store(&state{loading: true})
+	s.openNotifier(ctx)
 	s.engine = s.routes()
 	go func() {
 		defer close(s.stopped)
@@ -218,6 +228,7 @@ func (s *Server) routes() *gin.Engine {
 	s.healthRoutes(e)
 	s.keyRoutes(e)
 	s.auditRoutes(e)
+	s.webhookRoutes(e)
 	s.contractRoutes(e)
 	e.NoRoute(func(c *gin.Context) { s.fail(c, refuse(http.StatusNotFound, "there is nothing at this path")) })
 	e.NoMethod(func(c *gin.Context) {

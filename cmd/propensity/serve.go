@@ -45,12 +45,14 @@ by its id alone, from the facts that were posted or loaded (propensity load).
 type serveParts struct {
 	ledger ledgerFlags
 	access accessFlags
+	notify notifyFlags
 	change changeFlags
 }
 
 func (p *serveParts) describe(f *pflag.FlagSet) {
 	p.ledger.describe(f)
 	p.access.describe(f)
+	p.notify.describe(f)
 	p.change.describe(f)
 }
 
@@ -80,6 +82,9 @@ func (a *app) serve(ctx context.Context, addr, store string, poll time.Duration,
 		return err
 	}
 	defer closeLedger()
+	if err := parts.notify.fill(&cfg); err != nil {
+		return err
+	}
 	s, err := serve.New(cfg)
 	if err != nil {
 		return err

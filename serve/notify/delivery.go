@@ -75,7 +75,7 @@ func (n *Notifier) Delivery(ctx context.Context, endpoint, event string) (Delive
 		WHERE d.endpoint = ? AND d.event = ?`), endpoint, event).Scan(append(d.fields(), &d.Body)...)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return d, fmt.Errorf("%w: webhook %q has no delivery %q", ErrNotFound, clip(endpoint, 100), clip(event, 100))
+		return d, fmt.Errorf("webhook %q: delivery %q: %w", clip(endpoint, 100), clip(event, 100), ErrNotFound)
 	case err != nil:
 		return d, unavailable(err)
 	}
@@ -84,7 +84,7 @@ func (n *Notifier) Delivery(ctx context.Context, endpoint, event string) (Delive
 
 // Replay starts deliveries anew, with all ten attempts: those of the events given, or all
 // that are dead. It tells how many; one that waits is left as it is. ErrNotFound is an
-// endpoint or event that is not there, and ErrEndpoint an endpoint that is disabled.
+// endpoint or event that is not there.
 func (n *Notifier) Replay(ctx context.Context, endpoint string, events ...string) (count int64, err error) {
 	err = n.Update(ctx, func(tx *sql.Tx) ([]Event, error) {
 		count = 0
@@ -93,7 +93,7 @@ func (n *Notifier) Replay(ctx context.Context, endpoint string, events ...string
 			return nil, err
 		}
 		if !e.Enabled {
-			return nil, fmt.Errorf("%w: it is disabled: %s", ErrEndpoint, e.Cause)
+			return nil, fmt.Errorf("%w: %s", ErrDisabled, e.Cause)
 		}
 		const again = `UPDATE notify_deliveries SET state = 'waiting', attempts = 0, due = ?, lease = '' WHERE endpoint = ?`
 		run := func(statement string, args ...any) error {
@@ -112,7 +112,7 @@ func (n *Notifier) Replay(ctx context.Context, endpoint string, events ...string
 			there := 0
 			err := tx.QueryRowContext(ctx, n.cfg.DB.Rebind(`SELECT 1 FROM notify_deliveries WHERE endpoint = ? AND event = ?`), endpoint, event).Scan(&there)
 			if errors.Is(err, sql.ErrNoRows) {
-				return nil, fmt.Errorf("%w: webhook %q has no delivery %q", ErrNotFound, endpoint, clip(event, 100))
+				return nil, fmt.Errorf("webhook %q: delivery %q: %w", endpoint, clip(event, 100), ErrNotFound)
 			}
 			if err == nil {
 				err = run(again+` AND event = ? AND state <> ?`, event, StateWaiting)
@@ -139,26 +139,38 @@ func (n *Notifier) Waiting(ctx context.Context) (count int64, err error) {
 }
 
 // Forget takes away all that is known of an account: events about it, whether they were
-// sent or not, and its last usage. It runs in a transaction of the caller, once Ready.
-func Forget(ctx context.Context, tx *sql.Tx, rebind func(string) string, account string) (events int64, err error) {
+// sent or not, and its last usage. It tells how many events there were.
+func (n *Notifier) Forget(ctx context.Context, account string) (events int64, err error) {
+	if err := n.Ready(ctx); err != nil {
+		return 0, err
+	}
 	key := accountKey(account)
 	if key == "" {
 		return 0, nil
 	}
-	for i, statement := range []string{
-		`DELETE FROM notify_deliveries WHERE event IN (SELECT id FROM notify_events WHERE account = ?)`,
-		`DELETE FROM notify_events WHERE account = ?`,
-		`DELETE FROM notify_usage WHERE account = ?`,
-	} {
-		r, err := tx.ExecContext(ctx, rebind(statement), key)
-		if err != nil {
-			return 0, err
-		}
-		if i == 1 {
-			if events, err = r.RowsAffected(); err != nil {
-				return 0, err
+	err = n.cfg.DB.Update(ctx, func(tx *sql.Tx) error {
+		if !n.cfg.DB.Postgres { // write over what is deleted
+			if _, err := tx.ExecContext(ctx, `PRAGMA secure_delete = ON`); err != nil {
+				return err
 			}
 		}
+		for _, statement := range []string{
+			`DELETE FROM notify_deliveries WHERE event IN (SELECT id FROM notify_events WHERE account = ?)`,
+			`DELETE FROM notify_usage WHERE account = ?`,
+			`DELETE FROM notify_events WHERE account = ?`,
+		} {
+			r, err := tx.ExecContext(ctx, n.cfg.DB.Rebind(statement), key)
+			if err != nil {
+				return err
+			}
+			if events, err = r.RowsAffected(); err != nil { // the last is of the events
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, unavailable(err)
 	}
 	return events, nil
 }

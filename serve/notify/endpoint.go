@@ -40,10 +40,10 @@ type Patch struct {
 	Enabled          *bool
 }
 
-// wants says whether an event is for the endpoint. Of a type that cannot be asked for,
-// none is.
+// wants says whether an event is for the endpoint: none that happened before it was made,
+// nor of a type that cannot be asked for.
 func (e *Endpoint) wants(v *Event) bool {
-	return e.Enabled && v.Type != TypeTest &&
+	return e.Enabled && v.At >= e.Created && v.Type != TypeTest &&
 		(len(e.Types) == 0 || slices.Contains(e.Types, v.Type)) &&
 		(len(e.Models) == 0 || slices.Contains(e.Models, v.Model))
 }
@@ -170,7 +170,7 @@ func (n *Notifier) endpoint(ctx context.Context, q querier, id string) (Endpoint
 			return e, nil
 		}
 	}
-	return Endpoint{}, fmt.Errorf("%w: there is no webhook %q", ErrNotFound, clip(id, 100))
+	return Endpoint{}, fmt.Errorf("webhook %q: %w", clip(id, 100), ErrNotFound)
 }
 
 // change reads an endpoint, has it changed and writes it.
@@ -274,7 +274,7 @@ func (n *Notifier) Remove(ctx context.Context, id string) error {
 }
 
 // Test enqueues an event for one endpoint alone, whatever it asks for, and gives the id.
-// One that is disabled is ErrEndpoint.
+// One that is disabled is ErrDisabled.
 func (n *Notifier) Test(ctx context.Context, id string) (event string, err error) {
 	err = n.Update(ctx, func(tx *sql.Tx) ([]Event, error) {
 		e, err := n.endpoint(ctx, tx, id)
@@ -282,7 +282,7 @@ func (n *Notifier) Test(ctx context.Context, id string) (event string, err error
 			return nil, err
 		}
 		if !e.Enabled {
-			return nil, fmt.Errorf("%w: it is disabled: %s", ErrEndpoint, e.Cause)
+			return nil, fmt.Errorf("%w: %s", ErrDisabled, e.Cause)
 		}
 		v := Event{Type: TypeTest, At: n.now(), Data: Test{Webhook: id}}
 		body, err := v.body()

@@ -3,7 +3,6 @@ package notify
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -186,7 +185,7 @@ func TestUnfitEvents(t *testing.T) {
 	results := make(chan string, 10)
 	n, r := New(Config{DB: sqlite(t), Now: c.now, Poll: time.Millisecond, Private: true, Tried: func(s string) { results <- s }}), newReceiver(t, c)
 	r.add(t, n, Endpoint{})
-	tell(t, n, bandChanged(strings.Repeat("x", 20_000), "churn"), Event{Type: TypeDriftFound, Data: func() {}}, bandChanged("A", "churn"))
+	tell(t, n, bandChanged(strings.Repeat("x", 20_000), "churn"), Event{Type: TypeDriftFound, At: start, Data: func() {}}, bandChanged("A", "churn"))
 	runs(t, n)
 	got := []string{<-results, <-results, <-results}
 	if !slices.Equal(got, []string{"unfit", "unfit", "done"}) || r.count() != 1 {
@@ -222,9 +221,9 @@ func TestSweepAndForget(t *testing.T) {
 		if err := n.Used(ctx, []Usage{{Account: "B", Model: "churn", Column: "logins_trend", Threshold: -0.5, Value: 0}}); err != nil {
 			t.Fatal(err)
 		}
-		forget := func(account string) (k int64) {
+		forget := func(account string) int64 {
 			t.Helper()
-			err := db.Update(ctx, func(tx *sql.Tx) (err error) { k, err = Forget(ctx, tx, db.Rebind, account); return err })
+			k, err := n.Forget(ctx, account)
 			if err != nil {
 				t.Fatal(err)
 			}

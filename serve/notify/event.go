@@ -66,9 +66,9 @@ type UsageFell struct {
 type AliasMoved struct {
 	Model    string `json:"model"`
 	Alias    string `json:"alias"`
-	Version  int    `json:"version"`
+	Version  int    `json:"version,omitempty"`          // 0: the alias was taken away
 	Previous int    `json:"previous_version,omitempty"` // 0: the alias is new
-	Action   string `json:"action"`                     // promote, rollback
+	Action   string `json:"action"`                     // promote, rollback, unalias
 	Actor    string `json:"actor,omitempty"`
 	Note     string `json:"note,omitempty"`
 }

@@ -167,7 +167,9 @@ func (r *receiver) add(t *testing.T, n *Notifier, e Endpoint) Endpoint {
 
 // newNotifier makes one for a test: the clock is the test's, receivers are on this machine.
 func newNotifier(db *database.DB, c *clock) *Notifier {
-	return New(Config{DB: db, Now: c.now, Poll: time.Millisecond, Private: true})
+	n := New(Config{DB: db, Now: c.now, Poll: time.Millisecond, Private: true})
+	n.grace = 0
+	return n
 }
 
 // runs has a notifier deliver until the test or what it gives ends.
@@ -190,9 +192,12 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+// start is when newClock starts.
+const start = 1_772_357_400_000_000
+
 // bandChanged is an event of an account.
 func bandChanged(account, model string) Event {
-	return Event{Type: TypeBandChanged, Model: model, Account: account, At: 1_772_357_400_000_000,
+	return Event{Type: TypeBandChanged, Model: model, Account: account, At: start,
 		Data: BandChanged{Account: account, Model: model, Version: 7, Previous: "B", Band: "A", Was: 0.25, Is: 0.5}}
 }
 

@@ -29,7 +29,9 @@ func enqueues(address string) {
 	n := New(Config{DB: db, Poll: time.Millisecond, Private: true})
 	go n.Run(ctx)
 	for k := 0; ; k++ {
-		if err := n.Tell(ctx, bandChanged(fmt.Sprint("A-", k), "churn")); err != nil {
+		e := bandChanged(fmt.Sprint("A-", k), "churn")
+		e.At = time.Now().UnixMicro()
+		if err := n.Tell(ctx, e); err != nil {
 			panic(err)
 		}
 		fmt.Println(k)

@@ -26,9 +26,11 @@ var (
 	// ErrNotFound is an endpoint or a delivery that is not there.
 	ErrNotFound = errors.New("not found")
 	// ErrEndpoint is wrapped by errors about what an endpoint was to be.
-	ErrEndpoint = errors.New("no endpoint")
+	ErrEndpoint = errors.New("this cannot be a webhook")
+	// ErrDisabled is an endpoint that nothing is sent to.
+	ErrDisabled = errors.New("the webhook is disabled")
 	// ErrFull is one endpoint more than there may be.
-	ErrFull = errors.New("there are as many endpoints as there may be")
+	ErrFull = errors.New("there are as many webhooks as there may be")
 	// ErrUnavailable is wrapped by errors of the database.
 	ErrUnavailable = errors.New("the database of webhooks does not answer")
 )
@@ -67,6 +69,7 @@ type Notifier struct {
 	transport *http.Transport
 	client    *http.Client
 	wake      chan struct{}
+	grace     time.Duration
 
 	mu    sync.Mutex
 	ready bool // the tables are there
@@ -95,7 +98,7 @@ func New(cfg Config) *Notifier {
 	if cfg.Tried == nil {
 		cfg.Tried = func(string) {}
 	}
-	n := &Notifier{cfg: cfg, log: cfg.Logger, wake: make(chan struct{}, 1)}
+	n := &Notifier{cfg: cfg, log: cfg.Logger, wake: make(chan struct{}, 1), grace: endGrace}
 	n.transport = newTransport(cfg.Private, cfg.Concurrency)
 	var trip http.RoundTripper = n.transport
 	if cfg.Wrap != nil {
@@ -149,7 +152,7 @@ func (n *Notifier) Update(ctx context.Context, do func(tx *sql.Tx) ([]Event, err
 
 // unavailable marks what is not an error of our own as one of the database.
 func unavailable(err error) error {
-	for _, own := range []error{ErrNotFound, ErrEndpoint, ErrFull, context.Canceled} {
+	for _, own := range []error{ErrNotFound, ErrEndpoint, ErrDisabled, ErrFull, context.Canceled} {
 		if errors.Is(err, own) {
 			return err
 		}

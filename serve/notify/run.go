@@ -15,7 +15,9 @@ const (
 	leaseMargin = 25 * time.Second
 	// sweepEvery is how often old deliveries are taken away.
 	sweepEvery = time.Hour
-	// endTimeout bounds the writing of what came of the last attempts when Run ends.
+	// endGrace is how long requests under way may take once Run is to end; endTimeout
+	// bounds the writing of what came of them.
+	endGrace   = 2 * time.Second
 	endTimeout = 5 * time.Second
 )
 
@@ -26,14 +28,18 @@ type runner struct {
 	all     int
 	ended   chan attempt
 	results []attempt // not written yet
-	failing bool      // the database; said once
+	sending context.Context
+	failing bool // the database; said once
 	swept   time.Time
 }
 
-// Run delivers until ctx is done; what is under way then is given back, to be sent by
-// the next Run. While the database is away it tries on.
+// Run delivers until ctx is done; what is under way then may take two seconds more, and
+// is given back after that, to be sent by the next Run. While the database is away it
+// tries on.
 func (n *Notifier) Run(ctx context.Context) {
-	r := &runner{Notifier: n, busy: make(map[string]int), ended: make(chan attempt), swept: n.cfg.Now()}
+	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	r := &runner{Notifier: n, busy: make(map[string]int), ended: make(chan attempt), swept: n.cfg.Now(), sending: sending}
 	tick := time.NewTicker(n.cfg.Poll)
 	defer tick.Stop()
 	for ctx.Err() == nil {
@@ -46,6 +52,8 @@ func (n *Notifier) Run(ctx context.Context) {
 			r.end(a)
 		}
 	}
+	end := time.AfterFunc(n.grace, stop)
+	defer end.Stop()
 	for r.all > 0 {
 		r.end(<-r.ended)
 	}
@@ -160,7 +168,7 @@ func (r *runner) write(ctx context.Context, due []Endpoint) error {
 	for _, p := range taken {
 		r.busy[p.endpoint.ID]++
 		r.all++
-		go func() { r.ended <- r.send(ctx, p) }()
+		go func() { r.ended <- r.send(r.sending, p) }()
 	}
 	return nil
 }

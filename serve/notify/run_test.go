@@ -21,7 +21,9 @@ func TestDelivered(t *testing.T) {
 		e := all.add(t, n, Endpoint{})
 		some.add(t, n, Endpoint{Types: []string{TypeBandChanged}, Models: []string{"churn"}})
 		other.add(t, n, Endpoint{Types: []string{TypeAliasMoved}})
-		tell(t, n, bandChanged("A <&> Ü", "churn"), bandChanged("B", "upsell"), Event{Type: TypeTest, At: 1})
+		before := bandChanged("A", "churn") // there was no webhook yet
+		before.At--
+		tell(t, n, before, bandChanged("A <&> Ü", "churn"), bandChanged("B", "upsell"), Event{Type: TypeTest, At: start})
 		runs(t, n)
 		eventually(t, "delivered", func() bool { return len(deliveriesOf(t, n, e.ID, StateDone)) == 2 && some.count() == 1 })
 		if all.count() != 2 || some.count() != 1 || other.count() != 0 {

@@ -90,7 +90,9 @@ func TestOfficialPythonLibraryVerifies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tell(t, n, bandChanged("Ü-17 <&> \u2028", "churn"))
+	event := bandChanged("Ü-17 <&> \u2028", "churn")
+	event.At = c.now().UnixMicro()
+	tell(t, n, event)
 	runs(t, n)
 	h := <-headers
 	q := request{Secrets: []string{first, second}, Body: r.all()[0].body, Headers: map[string]string{}}
