@@ -20,6 +20,11 @@ type Query struct {
 	// given at most; 0 all. Of Scores alone.
 	Before int64
 	Limit  int
+
+	// newest asks for the score that was committed last of each account and moment, shadows
+	// apart. The moments are bounds of AsOf as Since and Until are of At.
+	newest                   bool
+	momentSince, momentUntil int64
 }
 
 // Kept is a score as it is kept, with what became of it.
@@ -50,6 +55,16 @@ func (q *Query) where() (text string, args []any) {
 	if q.Origin != "" {
 		add("origin = ?", int64(originNumber(q.Origin)))
 	}
+	if q.momentSince != 0 {
+		add("as_of >= ?", q.momentSince)
+	}
+	if q.momentUntil != 0 {
+		add("as_of < ?", q.momentUntil)
+	}
+	if q.newest {
+		b.WriteString(` AND origin <> 2 AND NOT EXISTS (SELECT 1 FROM ledger_scores n
+			WHERE n.account = s.account AND n.model = s.model AND n.as_of = s.as_of AND n.number > s.number AND n.origin <> 2)`)
+	}
 	if q.Before != 0 {
 		add("number < ?", q.Before)
 	}
@@ -62,7 +77,7 @@ func (l *Ledger) Scores(ctx context.Context, account string, q Query) ([]Kept, e
 		return nil, err
 	}
 	where, args := q.where()
-	text := `SELECT ` + scoreColumns + ` FROM ledger_scores WHERE account = ?` + where + ` ORDER BY number DESC`
+	text := `SELECT ` + scoreColumns + ` FROM ledger_scores s WHERE account = ?` + where + ` ORDER BY number DESC`
 	if q.Limit > 0 {
 		text += fmt.Sprintf(" LIMIT %d", q.Limit)
 	}
@@ -83,7 +98,7 @@ func (l *Ledger) Each(ctx context.Context, q Query, each func(list []Kept) error
 	var at, number int64 = datasets.MissingTime, 0
 	where, args := q.where()
 	for {
-		text := fmt.Sprintf(`SELECT %s FROM ledger_scores WHERE (at, number) > (?, ?)%s ORDER BY at, number LIMIT %d`, scoreColumns, where, page)
+		text := fmt.Sprintf(`SELECT %s FROM ledger_scores s WHERE (at, number) > (?, ?)%s ORDER BY at, number LIMIT %d`, scoreColumns, where, page)
 		list, err := l.read(ctx, text, append([]any{at, number}, args...))
 		if err != nil {
 			return err
@@ -162,4 +177,26 @@ func (l *Ledger) readVersion(ctx context.Context, number int64) (*version, error
 		v.columns, v.kinds, err = decodeColumns(columns)
 	}
 	return v, err
+}
+
+// Moments gives the moments of which scores of an account by a model are kept, shadows
+// apart, ascending.
+func (l *Ledger) Moments(ctx context.Context, account, model string) ([]int64, error) {
+	if err := l.prepare(ctx); err != nil {
+		return nil, err
+	}
+	rows, err := l.db.QueryContext(ctx, l.db.Rebind(`SELECT DISTINCT as_of FROM ledger_scores WHERE account = ? AND model = ? AND origin <> 2 ORDER BY as_of`), []byte(account), model)
+	if err != nil {
+		return nil, unavailable(ctx, err)
+	}
+	defer rows.Close()
+	var out []int64
+	for rows.Next() {
+		var at int64
+		if err := rows.Scan(&at); err != nil {
+			return nil, unavailable(ctx, err)
+		}
+		out = append(out, at)
+	}
+	return out, unavailable(ctx, rows.Err())
 }
