@@ -125,7 +125,7 @@ func causeOf(err error) string {
 func (s *Server) fail(c *gin.Context, err error) {
 	p := problemOf(err)
 	if p.Status >= 500 {
-		s.log.Error("request failed", slog.String("route", c.FullPath()), slog.Int("status", p.Status), slog.Any("error", err))
+		s.log.Error("request failed", slog.String("request", requestID(c)), slog.String("route", c.FullPath()), slog.Int("status", p.Status), slog.Any("error", err))
 	}
 	c.Abort()
 	if p.Status == http.StatusServiceUnavailable {

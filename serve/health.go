@@ -34,8 +34,9 @@ type readiness struct {
 // pingTimeout is how long the store has to answer.
 const pingTimeout = 2 * time.Second
 
-// readyz is 200 if the store of facts answers, if there is one, and the champion of each model is loaded and replayed. A model
-// without a champion holds up nothing, nor does any other alias.
+// readyz is 200 if the champion of each model is loaded and replayed and the store of
+// facts answers, if there is one. A model without a champion holds up nothing, nor does
+// any other alias; a database that scores may wait for is a cause that holds up nothing.
 func (s *Server) readyz(c *gin.Context) {
 	r := s.state.Load().readiness()
 	if s.accounts != nil {

@@ -31,8 +31,10 @@ import (
 // its default.
 type Config struct {
 	Registry *registry.Registry
-	// Logger gets reloads, refused versions and internal errors; default: none.
-	Logger *slog.Logger
+	// Logger gets reloads, refused versions and internal errors; default: none. LogRequests
+	// gives it a line of each request, too: its id and route, never an account or a value.
+	Logger      *slog.Logger
+	LogRequests bool
 	// Poll is how often the registry is looked at for moved aliases and new
 	// models; default 1 s.
 	Poll time.Duration
@@ -219,7 +221,11 @@ func (s *Server) routes() *gin.Engine {
 	e.RedirectTrailingSlash = false
 	e.UseRawPath = true          // the id of an account may have a slash
 	_ = e.SetTrustedProxies(nil) // nil cannot fail
-	e.Use(s.observe, s.identify, s.secure, s.recovered)
+	e.Use(s.observe, s.identify)
+	if s.cfg.LogRequests {
+		e.Use(s.logged)
+	}
+	e.Use(s.secure, s.recovered)
 	s.scoreRoutes(e)
 	s.accountRoutes(e)
 	s.ledgerRoutes(e)
@@ -248,7 +254,7 @@ func (s *Server) recovered(c *gin.Context) {
 		if v == http.ErrAbortHandler {
 			panic(v)
 		}
-		s.log.Error("panic", slog.Any("value", v), slog.String("stack", string(debug.Stack())))
+		s.log.Error("panic", slog.String("request", requestID(c)), slog.Any("value", v), slog.String("stack", string(debug.Stack())))
 		if c.Writer.Written() {
 			panic(http.ErrAbortHandler)
 		}
