@@ -75,8 +75,8 @@ models:
   churn: {moments: {every: 1mo}, label: {event: subscriptions.end, within: 90d}}
 `
 
-// onlineModel publishes a linear model over the features.
-func onlineModel(ctx context.Context, r *registry.Registry) (*spec.Project, error) {
+// onlineModel publishes a linear model over the features, all of one weight, as champion.
+func onlineModel(ctx context.Context, r *registry.Registry, weight float64) (*spec.Project, error) {
 	p, err := spec.Parse([]byte(onlineProject))
 	if err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func onlineModel(ctx context.Context, r *registry.Registry) (*spec.Project, erro
 	}
 	m := &models.Linear{}
 	for j := range e.Columns {
-		term := models.Term{Scale: 50, Weight: 0.1}
+		term := models.Term{Scale: 50, Weight: weight}
 		if e.Columns[j].Kind == datasets.Category {
 			term = models.Term{Levels: []float64{0.1, -0.1}}
 		}
@@ -202,7 +202,7 @@ func serveOnline(ctx context.Context, kind, dir string) (measures, error) {
 	}
 	defer store.Close()
 	r := registry.Open(filepath.Join(dir, "registry"))
-	p, err := onlineModel(ctx, r)
+	p, err := onlineModel(ctx, r, 0.1)
 	if err != nil {
 		return nil, err
 	}

@@ -47,6 +47,7 @@ func proofs() []proof {
 		choiceProof(),
 		timeTravelProof(),
 		replayProof(),
+		soakProof(),
 	}
 }
 
