@@ -26,7 +26,11 @@ type inPlace struct {
 // as they come: it holds one of them at a time, and reads no faster than the
 // client takes the answers.
 func (s *Server) scoreBatch(c *gin.Context) {
-	err := wantType(c.Request, "application/json", "application/x-ndjson")
+	err := wantType(c.Request, "application/json", "application/x-ndjson", arrowType)
+	if err == nil && wantType(c.Request, arrowType) == nil {
+		s.scoreArrow(c)
+		return
+	}
 	if err != nil {
 		s.fail(c, err)
 		return

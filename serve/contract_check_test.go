@@ -87,6 +87,9 @@ func (p *promises) check(r *http.Request, request []byte, status int, header htt
 	route, values := p.find(r)
 	if route == nil { // nothing is promised there
 		if status == http.StatusNotFound || status == http.StatusMethodNotAllowed {
+			if isOIP(r.URL.Path) {
+				return p.line("OIPError", answer)
+			}
 			return p.line("Problem", answer)
 		}
 		return fmt.Sprintf("%s %s is not in the file, and the answer is %d", r.Method, r.URL.Path, status)

@@ -131,6 +131,10 @@ func (s *Server) fail(c *gin.Context, err error) {
 	if p.Status == http.StatusServiceUnavailable {
 		c.Header("Retry-After", "1")
 	}
+	if isOIP(c.Request.URL.Path) {
+		writeJSON(c, p.Status, "application/json", oipErrorOf(p))
+		return
+	}
 	writeJSON(c, p.Status, "application/problem+json", p)
 }
 

@@ -38,6 +38,15 @@ const pingTimeout = 2 * time.Second
 // facts answers, if there is one. A model without a champion holds up nothing, nor does
 // any other alias; a database that scores may wait for is a cause that holds up nothing.
 func (s *Server) readyz(c *gin.Context) {
+	r := s.readiness(c)
+	status := http.StatusOK
+	if !r.Ready {
+		status = http.StatusServiceUnavailable
+	}
+	writeJSON(c, status, "application/json", r)
+}
+
+func (s *Server) readiness(c *gin.Context) readiness {
 	r := s.state.Load().readiness()
 	if s.accounts != nil {
 		ctx, cancel := context.WithTimeout(c.Request.Context(), pingTimeout)
@@ -51,11 +60,7 @@ func (s *Server) readyz(c *gin.Context) {
 	if cause := s.keysCause(); cause != "" {
 		r.Causes = append(r.Causes, cause)
 	}
-	status := http.StatusOK
-	if !r.Ready {
-		status = http.StatusServiceUnavailable
-	}
-	writeJSON(c, status, "application/json", r)
+	return r
 }
 
 func (st *state) readiness() readiness {

@@ -51,6 +51,14 @@ type Config struct {
 	// MaxFields bounds the fields of a row; default 10,000.
 	MaxFields int
 
+	// MaxInferBody and MaxInferRows bound a request of another dialect (OIP, MLflow), which
+	// is answered as a whole; default 16 MiB and 10,000. MaxRecordBatch bounds a record batch
+	// of an Arrow stream, in bytes; default 64 MiB. Version is that of the program, which
+	// these protocols tell.
+	MaxInferBody, MaxRecordBatch int64
+	MaxInferRows                 int
+	Version                      string
+
 	// Store keeps the facts of accounts; default: none, and only rows that are posted are
 	// scored. The server does not close it. Cache is how many bytes of it are kept in
 	// memory, about; default online.DefaultCache.
@@ -126,6 +134,9 @@ func (c *Config) complete() error {
 		setDefault("MaxEventsBody", &c.MaxEventsBody, 16<<20),
 		setDefault("MaxEvents", &c.MaxEvents, 10_000),
 		setDefault("MaxFields", &c.MaxFields, 10_000),
+		setDefault("MaxInferBody", &c.MaxInferBody, 16<<20),
+		setDefault("MaxInferRows", &c.MaxInferRows, 10_000),
+		setDefault("MaxRecordBatch", &c.MaxRecordBatch, 64<<20),
 		setDefault("MaxHeader", &c.MaxHeader, 16<<10),
 		setDefault("MaxConnections", &c.MaxConnections, 10_000),
 		setDefault("ShadowQueue", &c.ShadowQueue, 1000),
@@ -227,6 +238,8 @@ func (s *Server) routes() *gin.Engine {
 	}
 	e.Use(s.secure, s.recovered)
 	s.scoreRoutes(e)
+	s.oipRoutes(e)
+	s.mlflowRoutes(e)
 	s.accountRoutes(e)
 	s.ledgerRoutes(e)
 	s.modelRoutes(e)
