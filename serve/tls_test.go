@@ -285,8 +285,10 @@ func TestClientCertificates(t *testing.T) {
 	}
 	sessions := tls.NewLRUClientSessionCache(8)
 	mine := &tls.Config{Certificates: []tls.Certificate{ours.client(t)}, ClientSessionCache: sessions}
-	if !works(mine) || !works(mine) {
-		t.Fatal("a client's certificate was refused")
+	for range 2 { // the second may come with a ticket of the first
+		if !works(mine) {
+			t.Fatal("a client's certificate was refused")
+		}
 	}
 	if works(&tls.Config{}) {
 		t.Error("no certificate is needed")

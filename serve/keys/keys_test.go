@@ -129,9 +129,8 @@ func TestChangesHoldFromTheNextRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hash, other := k.Secrets[0].Hash, strings.Repeat("ab", 32)
 	sum := sha256.Sum256([]byte(text))
-	hash = hex.EncodeToString(sum[:])
+	hash, other := hex.EncodeToString(sum[:]), strings.Repeat("ab", 32)
 	for range 30 {
 		for _, c := range []struct {
 			hash string

@@ -149,18 +149,19 @@ func (r *Ring) List() []Key { return slices.Clone(r.current().list) }
 // Cause is why the file as it is now is not used; nil if it is.
 func (r *Ring) Cause() error { return r.current().cause }
 
-// Create, Revoke and Rotate change the file, as the functions of these names do, and
-// hold at once.
+// Create makes a key, as the function of this name does; it holds at once.
 func (r *Ring) Create(ctx context.Context, like Key) (k Key, text string, err error) {
 	r.apply(func() { k, text, err = Create(ctx, r.path, like, r.now()) })
 	return k, text, err
 }
 
+// Revoke ends a key at once.
 func (r *Ring) Revoke(ctx context.Context, id string) (k Key, err error) {
 	r.apply(func() { k, err = Revoke(ctx, r.path, id, r.now()) })
 	return k, err
 }
 
+// Rotate gives a key a new text, which holds at once.
 func (r *Ring) Rotate(ctx context.Context, id string, overlap time.Duration) (k Key, text string, err error) {
 	r.apply(func() { k, text, err = Rotate(ctx, r.path, id, overlap, r.now()) })
 	return k, text, err
