@@ -19,6 +19,7 @@ import (
 	"propensity/models"
 	"propensity/models/registry"
 	"propensity/serve/ledger"
+	"propensity/serve/monitor"
 	"propensity/serve/notify"
 )
 
@@ -64,6 +65,8 @@ func problemOf(err error) *problem {
 		return refuse(http.StatusNotFound, err.Error(), fault{err.Error(), "/account"})
 	case errors.Is(err, online.ErrMerged):
 		return refuse(http.StatusGone, err.Error(), fault{err.Error(), "/account"})
+	case errors.Is(err, monitor.ErrUnavailable):
+		return refuse(http.StatusServiceUnavailable, "what was counted cannot be read at present: send the request again")
 	case errors.Is(err, online.ErrUnavailable):
 		return refuse(http.StatusServiceUnavailable, "the store of facts does not answer: send the request again")
 	case errors.Is(err, ledger.ErrUnavailable):

@@ -30,5 +30,9 @@ func (s *Server) give(g *given) error {
 	if len(g.version.watched) > 0 && s.usage != nil {
 		s.usage.offer(g)
 	}
-	return s.record(g)
+	if err := s.record(g); err != nil {
+		return err
+	}
+	g.version.counts.Count(g.answer, g.request.account)
+	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"propensity/datasets"
 	"propensity/models"
 	"propensity/models/registry"
+	"propensity/serve/monitor"
 )
 
 // version is one version of a model, loaded, replayed and warm. It never changes.
@@ -28,6 +29,7 @@ type version struct {
 	scores  map[string]prometheus.Counter // by band
 	canary  *canary                       // who answers for some accounts in its place; nil: nobody
 	columns columns
+	counts  *monitor.Live
 	watched []watched // columns that rules of usage are about
 }
 
@@ -253,6 +255,7 @@ func (s *Server) load(name string, number int, have ...*model) (v *version, fres
 		leftOut: make(map[string]string), scores: make(map[string]prometheus.Counter),
 	}
 	v.columns = columnsOf(scorer)
+	v.counts = s.countsOf(name, number, scorer)
 	v.watched = watchedOf(scorer, s.cfg.Falls)
 	for _, l := range manifest.LeftOut {
 		v.leftOut[l.Column] = l.Reason

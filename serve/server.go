@@ -79,6 +79,10 @@ type Config struct {
 	LedgerKeep               time.Duration
 	LedgerQueue              int
 
+	// MonitorWindow is the time over whose scores a version is judged, MonitorKeep how long
+	// what was counted is kept; default 7 days and 30 days.
+	MonitorWindow, MonitorKeep time.Duration
+
 	// Keys is the path of a file of API keys (serve/keys), of which every change holds from
 	// the next request on; default: none, and then everyone may do everything, and Run
 	// refuses an address that others can reach unless WithoutKeys is set. /metrics needs a
@@ -141,6 +145,8 @@ func (c *Config) complete() error {
 		setDefault("MaxConnections", &c.MaxConnections, 10_000),
 		setDefault("ShadowQueue", &c.ShadowQueue, 1000),
 		setDefault("MaxVersionBytes", &c.MaxVersionBytes, 256<<20),
+		setDefault("MonitorWindow", &c.MonitorWindow, 7*24*time.Hour),
+		setDefault("MonitorKeep", &c.MonitorKeep, 30*24*time.Hour),
 		setDefault("ReadTimeout", &c.ReadTimeout, 30*time.Second),
 		setDefault("WriteTimeout", &c.WriteTimeout, 30*time.Second),
 		setDefault("IdleTimeout", &c.IdleTimeout, 2*time.Minute),
@@ -177,6 +183,7 @@ type Server struct {
 	seen     seen
 	answers  answers        // to writes that may be sent again
 	ledger   *ledger.Ledger // nil: there is no database
+	monitor  *watcher
 
 	access      access
 	keys        *keys.Ring    // nil: there are none
@@ -212,6 +219,7 @@ func New(cfg Config) (*Server, error) {
 		s.accounts = online.NewAccounts(cfg.Store, cfg.Cache)
 	}
 	s.openLedger()
+	s.openMonitor(ctx)
 	s.answers = answersFor(cfg.Database)
 	s.works.New = func() any { return new(work) }
 	s.openShadow(ctx)
@@ -243,6 +251,7 @@ func (s *Server) routes() *gin.Engine {
 	s.accountRoutes(e)
 	s.ledgerRoutes(e)
 	s.modelRoutes(e)
+	s.monitorRoutes(e)
 	s.changeRoutes(e)
 	s.healthRoutes(e)
 	s.keyRoutes(e)
@@ -317,7 +326,7 @@ func (s *Server) Close() error {
 	s.stop()
 	<-s.stopped
 	s.background.Wait()
-	return s.closeLedger()
+	return errors.Join(s.closeMonitor(), s.closeLedger())
 }
 
 var _ io.Closer = (*Server)(nil)

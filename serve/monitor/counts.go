@@ -55,15 +55,15 @@ func (c *Counts) Add(o *Counts) {
 // Effective is the number of independent rows that the rows are worth if those of one
 // account are all alike: n^2 / sum(m^2), m rows of each account (Kish 1965, section
 // 8.2). The sum of squares is that of a sketch (Alon, Matias and Szegedy 1996; one
-// counter a row: Thorup and Zhang 2004), taken two standard errors too large. Rows of
-// no account stand for themselves.
+// counter a row: Thorup and Zhang 2004), of which what is above one row an account is
+// taken two standard errors too large. Rows of no account stand for themselves.
 func (c *Counts) Effective() float64 {
 	squares := 0.0
 	for _, n := range c.sketch {
 		squares += float64(n) * float64(n)
 	}
 	named := float64(c.Rows - c.anonymous)
-	squares = max(squares*(1+2*math.Sqrt(2./sketchSize)), named)
+	squares = named + max(0, squares-named)*(1+2*math.Sqrt(2./sketchSize))
 	squares += float64(c.anonymous)
 	if squares == 0 {
 		return 0

@@ -68,6 +68,9 @@ type Column struct {
 	Detail string `json:"detail,omitempty"`
 }
 
+// Sure is by how much the column moved for sure, 0 to 1.
+func (c *Column) Sure() float64 { return distance(c.Moved) }
+
 // StateShare is how common a state of a value was and is.
 type StateShare struct {
 	State    string  `json:"state"`

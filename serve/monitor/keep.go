@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -15,6 +16,9 @@ import (
 
 	"propensity/serve/database"
 )
+
+// ErrUnavailable is a database of counts that does not answer.
+var ErrUnavailable = errors.New("the counts are not to be had")
 
 // Options of a Monitor.
 type Options struct {
@@ -47,6 +51,7 @@ type watched struct {
 	live  *Live
 	hours map[int64][]byte // encoded counts by the start of the hour
 	dirty map[int64]bool   // hours that the database does not have as they are
+	total *Counts          // since the process began
 }
 
 const (
@@ -76,7 +81,8 @@ func (m *Monitor) Watch(model string, version int, hash string, shape func() *Sh
 			return w.live
 		}
 	}
-	w := &watched{live: NewLive(shape()), hours: map[int64][]byte{}, dirty: map[int64]bool{}}
+	of := shape()
+	w := &watched{live: NewLive(of), hours: map[int64][]byte{}, dirty: map[int64]bool{}, total: of.NewCounts()}
 	m.watched = append(m.watched, w)
 	return w.live
 }
@@ -97,6 +103,7 @@ func (m *Monitor) collect() {
 		if fresh.Rows == 0 {
 			continue
 		}
+		w.total.Add(fresh)
 		if have, err := w.live.Shape.Parse(w.hours[at]); err == nil {
 			fresh.Add(have)
 		}
@@ -168,7 +175,7 @@ func (m *Monitor) Flush(ctx context.Context) error {
 		return nil
 	}
 	if err := m.migrate(ctx); err != nil {
-		return fmt.Errorf("counts: %w", err)
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	err := m.o.Database.Update(ctx, func(tx *sql.Tx) error {
 		for _, u := range list {
@@ -186,7 +193,7 @@ func (m *Monitor) Flush(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("counts: %w", err)
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	m.swept = now - now%hour
 	m.mu.Lock()
@@ -227,7 +234,7 @@ func (m *Monitor) Counts(ctx context.Context, s *Shape, span Span) (*Counts, err
 	err := m.migrate(ctx)
 	m.database.Unlock()
 	if err != nil {
-		return nil, fmt.Errorf("counts: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return sum, m.others(ctx, s, from, span.To, sum)
 }
@@ -237,13 +244,13 @@ func (m *Monitor) others(ctx context.Context, s *Shape, from, to int64, sum *Cou
 	rows, err := m.o.Database.QueryContext(ctx, m.o.Database.Rebind(`SELECT counts FROM monitor_hours
 		WHERE model = ? AND version = ? AND hash = ? AND hour >= ? AND hour < ? AND server <> ?`), s.Model, s.Version, s.Hash, from, to, m.server)
 	if err != nil {
-		return fmt.Errorf("counts: %w", err)
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	defer rows.Close()
 	var b []byte
 	for rows.Next() {
 		if err := rows.Scan(&b); err != nil {
-			return fmt.Errorf("counts: %w", err)
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		c, err := s.Parse(b)
 		if errors.Is(err, ErrCounts) {
@@ -252,7 +259,62 @@ func (m *Monitor) others(ctx context.Context, s *Shape, from, to int64, sum *Cou
 		sum.Add(c)
 	}
 	if err := rows.Err(); err != nil {
-		return fmt.Errorf("counts: %w", err)
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return nil
+}
+
+// Total is how many values of each state a version was given since the process began.
+type Total struct {
+	Model   string
+	Version int
+	Columns []ColumnTotal // in the order of the encoder
+}
+
+// ColumnTotal is that of one column.
+type ColumnTotal struct {
+	Name   string
+	States []StateRows
+}
+
+// StateRows are the rows in which the value had a state.
+type StateRows struct {
+	State string
+	Rows  int64
+}
+
+// Totals are those of the versions that are watched, by model and version.
+func (m *Monitor) Totals() []Total {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.collect()
+	type version struct {
+		model  string
+		number int
+	}
+	seen := map[version]bool{}
+	var out []Total
+	for _, w := range slices.Backward(m.watched) {
+		s := w.live.Shape
+		if seen[version{s.Model, s.Version}] {
+			continue // another artifact under the number of one that is no longer there
+		}
+		seen[version{s.Model, s.Version}] = true
+		t := Total{Model: s.Model, Version: s.Version}
+		for j := range s.columns {
+			c := &s.columns[j]
+			total := ColumnTotal{Name: c.name}
+			for _, state := range c.states(c.groups(w.total.cells), 1) { // shares of one row are rows
+				total.States = append(total.States, StateRows{state.State, int64(state.Now)})
+			}
+			total.States[0].Rows = w.total.Rows
+			for _, odd := range total.States[1:] {
+				total.States[0].Rows -= odd.Rows
+			}
+			t.Columns = append(t.Columns, total)
+		}
+		out = append(out, t)
+	}
+	slices.SortFunc(out, func(a, b Total) int { return cmp.Or(cmp.Compare(a.Model, b.Model), cmp.Compare(a.Version, b.Version)) })
+	return out
 }

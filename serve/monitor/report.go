@@ -19,6 +19,9 @@ const (
 	Retrain = "retrain"      // the world has moved, or a promise was broken
 )
 
+// Verdicts are those that there are.
+func Verdicts() []string { return []string{Fine, Wait, FixPipe, Retrain} }
+
 // Report is a judgement of one version.
 type Report struct {
 	Model   string `json:"model"`
@@ -72,6 +75,9 @@ type Answers struct {
 	Drifted bool              `json:"drifted"`
 	Matters bool              `json:"matters"`
 }
+
+// Sure is by how much the answers moved for sure, 0 to 1.
+func (a *Answers) Sure() float64 { return distance(a.Moved) }
 
 // BandShare is how common a band was and is.
 type BandShare struct {
