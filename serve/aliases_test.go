@@ -175,7 +175,7 @@ func TestAliasConditions(t *testing.T) {
 // While the API, the registry's own writer and a file move the alias, each request is
 // answered, by exactly one version, and what the API has moved answers at once.
 func TestAliasesMoveUnderLoad(t *testing.T) {
-	const versions, clients, moves = 3, 2, 60
+	const versions, clients, moves = 3, 2, 32
 	f := serveRegistry(t, Config{}, func(f *fixture) {
 		publish(t, f.registry, "churn", 1, registry.Champion)
 		for k := 2; k <= versions; k++ {

@@ -131,6 +131,10 @@ func TestCanaryTakesItsShare(t *testing.T) {
 			t.Errorf("%s: version %d", model, n)
 		}
 	}
+	all := wantStatus(t, f.do(t, "POST", "/v1/score", requestOf(ours, wholeRow)), 200)
+	if !strings.Contains(string(all.body), `"model":"churn","version":2,`) {
+		t.Errorf("with all models: %s", all.body)
+	}
 	nobody := decodeAs[wire](t, wantStatus(t, f.score(t, "churn", `{"row": `+wholeRow+`}`), 200).body)
 	if nobody.Version != 1 {
 		t.Errorf("without an account: version %d", nobody.Version)

@@ -1,9 +1,11 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -32,7 +34,7 @@ type shadowed struct {
 	text        []byte
 	probability float64
 	band        string
-	key         string
+	key, id     string // of the API key and of the HTTP request
 }
 
 // openShadow starts to score challengers, if that is wanted.
@@ -89,13 +91,14 @@ func (h *shadow) offer(g *given) {
 		m.pair.dropped.add()
 		return
 	}
-	t.pair, t.probability, t.band, t.key = m.pair, g.answer.Probability, g.answer.Band, caller(g.c)
+	t.pair, t.probability, t.band, t.key, t.id = m.pair, g.answer.Probability, g.answer.Band, caller(g.c), requestID(g.c)
 	t.text = append(t.text[:0], g.request.text...)
 	t.request = request{account: cloneText(g.request.account), moment: g.request.moment}
 	if g.request.text != nil {
 		t.request.text = t.text
 	} else {
-		t.request.row, t.request.present = cloneCells(g.request.row), append([]bool(nil), g.request.present...)
+		t.request.store = g.request.store
+		t.request.row, t.request.present = cloneCells(g.request.row), slices.Clone(g.request.present)
 	}
 	h.queue <- t
 }
@@ -146,6 +149,9 @@ func (h *shadow) score(ctx context.Context, t *shadowed) {
 	q, v := &w.request, p.challenger
 	q.keep(&t.request)
 	fits, err := s.refit(q, p.champion, v, "")
+	if q.text == nil && q.store { // its cells are of the champion's features already
+		fits, q.store = fits && bytes.Equal(p.champion.scorer.Artifact().Features, v.scorer.Artifact().Features), false
+	}
 	if fits && q.store {
 		ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 		_, err = s.fill(ctx, v, q, "")
@@ -178,7 +184,7 @@ func (s *Server) recordShadow(t *shadowed, w *work) {
 	v, q, a := t.pair.challenger, &w.request, &w.answer
 	// What cannot be kept the ledger counts and tells of.
 	_ = s.ledger.Record(&ledger.Score{
-		At: time.Now().UnixMicro(), Key: t.key, Origin: ledger.OriginShadow,
+		At: time.Now().UnixMicro(), Key: t.key, Request: t.id, Origin: ledger.OriginShadow,
 		Account: q.account, Model: v.name, Version: v.number, Hash: v.hash, AsOf: q.moment,
 		Columns: v.columns.names, Kinds: v.columns.kinds, Row: q.row, Horizon: v.columns.horizon,
 		Probability: a.Probability, Raw: a.Raw, Score: a.Score, Percentile: a.Percentile, Band: a.Band,

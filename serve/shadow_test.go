@@ -277,6 +277,60 @@ func TestShadowKeepsCopies(t *testing.T) {
 	}
 }
 
+// The challenger's scores are in the ledger beside those that went out, and marked.
+func TestShadowIsKept(t *testing.T) {
+	f := remembering(t, Config{Shadow: true})
+	publish(t, f.registry, "churn", 40, Challenger)
+	f.eventually(t, "paired", func() bool { return f.get(t, shadowPath).status == 200 })
+	a := decodeAs[wire](t, wantStatus(t, f.score(t, "churn", requestOf("A-17", wholeRow)), 200).body)
+	b := decodeAs[wire](t, wantStatus(t, f.score(t, "churn@challenger", `{"dry_run": true,`+requestOf("A-17", wholeRow)[1:]), 200).body)
+	f.eventually(t, "compared", func() bool { return f.agreement(t).Scored == 1 })
+	kept := f.scores(t, "A-17/scores").Scores
+	if len(kept) != 2 {
+		t.Fatalf("%+v", kept)
+	}
+	of := map[string]keptWire{kept[0].Origin: kept[0], kept[1].Origin: kept[1]}
+	request, shadow := of["request"], of["shadow"]
+	if request.Version != 1 || request.Probability != a.Probability || shadow.Version != 2 || shadow.Probability != b.Probability || a.Probability == b.Probability {
+		t.Errorf("%+v", kept)
+	}
+	if request.Request == "" || request.Request != shadow.Request || len(shadow.Reasons) > 0 || shadow.AsOf != request.AsOf {
+		t.Errorf("%+v\n%+v", request, shadow)
+	}
+	// A dry run shows the challenger nothing, and nobody's band has changed.
+	wantStatus(t, f.score(t, "churn", `{"dry_run": true,`+requestOf("A-17", wholeRow)[1:]), 200)
+	changes, err := f.server.ledger.Changes(t.Context(), 0, 10)
+	if err != nil || len(changes) > 0 || f.agreement(t).Scored != 1 {
+		t.Errorf("%+v, %v", changes, err)
+	}
+}
+
+// An account that is scored from its facts is scored from them by the challenger too, as
+// of the same moment.
+func TestShadowFromFacts(t *testing.T) {
+	f := withFacts(t, Config{Shadow: true})
+	publishRenewal(t, f.registry) // version 2, the champion
+	promote(t, f.registry, "renewal", 1, Challenger)
+	if err := f.server.accounts.Append(t.Context(), f.server.schema().projects, knownFacts()); err != nil {
+		t.Fatal(err)
+	}
+	agreement := func() shadowAnswer {
+		return decodeAs[shadowAnswer](t, wantStatus(t, f.get(t, "/v1/models/renewal/shadow"), 200).body)
+	}
+	f.eventually(t, "paired", func() bool { return f.get(t, "/v1/models/renewal/shadow").status == 200 })
+	const asOf = `"as_of": "2026-03-01T09:30:00Z"}`
+	a := decodeAs[wire](t, wantStatus(t, f.score(t, "renewal", `{"account": "A-17", `+asOf), 200).body)
+	f.eventually(t, "compared", func() bool { return agreement().Scored == 1 })
+	if got := agreement(); got.MeanProbability.Challenger != a.Probability || got.Unfit+got.Failed != 0 {
+		t.Errorf("%+v, want %v", got, a.Probability)
+	}
+	b := decodeAs[wire](t, wantStatus(t, f.score(t, "renewal", `{"account": "A-17", "row": {"plan": "free"}, `+asOf), 200).body)
+	f.eventually(t, "compared", func() bool { return agreement().Scored == 2 })
+	if got := agreement(); math.Abs(got.MeanProbability.Challenger-(a.Probability+b.Probability)/2) > 1e-15 || got.Difference.MaxAbsolute != 0 || a.Probability == b.Probability {
+		t.Errorf("%+v, want the mean of %v and %v", got, a.Probability, b.Probability)
+	}
+}
+
 // Without --shadow, or a challenger, there is no report.
 func TestNoShadow(t *testing.T) {
 	f := still(t, Config{}, 2)
@@ -290,9 +344,9 @@ func TestNoShadow(t *testing.T) {
 	wantStatus(t, g.get(t, shadowPath), 200)
 }
 
-// Offering costs nothing without a challenger, and no more than a copy with one.
+// What a score costs that is kept for the challenger, in nanoseconds and allocations.
 func BenchmarkShadowOffer(b *testing.B) {
-	f := serveRegistry(b, Config{Shadow: true, ShadowQueue: 4}, func(f *fixture) {
+	f := serveRegistry(b, Config{Shadow: true}, func(f *fixture) {
 		publish(b, f.registry, "churn", 1, registry.Champion)
 		publish(b, f.registry, "churn", 40, Challenger)
 	})
@@ -301,9 +355,12 @@ func BenchmarkShadowOffer(b *testing.B) {
 	if err := q.decode([]byte(requestOf("A-17", wholeRow)), p.champion.scorer.Encoder(), 0, 100, ""); err != nil {
 		b.Fatal(err)
 	}
-	a := new(models.Answer)
+	g := &given{version: p.champion, request: &q, answer: new(models.Answer)}
+	h := &shadow{server: f.server, free: make(chan *shadowed, 1), queue: make(chan *shadowed, 1)}
+	h.free <- new(shadowed)
 	b.ReportAllocs()
 	for b.Loop() {
-		f.server.shadow.offer(&given{version: p.champion, request: &q, answer: a})
+		h.offer(g)
+		h.free <- <-h.queue
 	}
 }
