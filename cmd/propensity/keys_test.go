@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -34,6 +35,7 @@ func TestKeys(t *testing.T) {
 		list = strings.ReplaceAll(list, text, as)
 	}
 	golden(t, before, "keys/list.txt", list)
+	documented(t, before, "ACCESS.md", "keys/list.txt")
 	var shown []shownKey
 	if err := json.Unmarshal([]byte(must(t, exitDone, "keys", "list", "--json").out), &shown); err != nil || len(shown) != 3 {
 		t.Fatalf("%v, %+v", err, shown)
@@ -130,5 +132,21 @@ func TestServeWithKeys(t *testing.T) {
 	}
 	if log := stderr.String(); strings.Contains(log, key) || !strings.Contains(log, "act=keys.revoke") || !strings.Contains(log, "without TLS") {
 		t.Errorf("%s", log)
+	}
+}
+
+// documented fails unless a page of docs shows what testdata has.
+func documented(t *testing.T, dir, page, name string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "..", "..", "docs", page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown, err := os.ReadFile(filepath.Join(dir, "testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "<!-- cmd/propensity/testdata/" + name + " -->\n```\n" + string(shown) + "```\n"; !strings.Contains(string(text), want) {
+		t.Errorf("docs/%s does not show\n%s", page, want)
 	}
 }
