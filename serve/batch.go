@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"propensity/serve/ledger"
 )
 
 const (
@@ -46,6 +48,7 @@ func (s *Server) scoreBatch(c *gin.Context) {
 	stream := &stream{c: c, control: control, server: s, ndjson: ndjson,
 		body: http.MaxBytesReader(c.Writer, c.Request.Body, s.cfg.MaxBatchBody)}
 	stream.out = bufio.NewWriterSize(writerFunc(stream.write), batchWrite)
+	stream.kept = s.keepMany(c)
 	in := bufio.NewReaderSize(stream, batchRead)
 	var f frames = &elements{r: in, max: int(s.cfg.MaxBody)}
 	if ndjson {
@@ -66,6 +69,7 @@ type stream struct {
 	ndjson  bool
 	begun   bool // the client has been sent something
 	answers int
+	kept    *tickets // of what the ledger has to commit before it goes out
 }
 
 type writerFunc func(p []byte) (int, error)
@@ -95,6 +99,9 @@ func (t *stream) Read(p []byte) (int, error) {
 var errGone = errors.New("the client takes no answers")
 
 func (t *stream) write(p []byte) (int, error) {
+	if err := t.kept.wait(); err != nil {
+		return 0, err
+	}
 	if !t.begun {
 		t.begun = true
 		t.c.Header("Content-Type", "application/json")
@@ -202,6 +209,9 @@ func (s *Server) failBatch(t *stream, err error) {
 		t.c.Header("Connection", "close") // the rest of the body stays unread
 		s.fail(t.c, err)
 		return
+	}
+	if errors.Is(err, ledger.ErrUnavailable) {
+		panic(http.ErrAbortHandler) // answers that are not kept stay back, from within a line
 	}
 	p := problemOf(err)
 	if p.Status >= 500 {

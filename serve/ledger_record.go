@@ -74,12 +74,60 @@ func (s *Server) record(g *given) error {
 		return nil
 	}
 	v, a := g.version, g.answer
-	return s.ledger.Record(&ledger.Score{
+	score := ledger.Score{
 		At: time.Now().UnixMicro(), Key: caller(g.c), Request: requestID(g.c), Origin: ledger.OriginRequest,
 		Account: g.request.account, Model: v.name, Version: v.number, Hash: v.hash, AsOf: g.request.moment,
 		Columns: v.columns.names, Kinds: v.columns.kinds, Row: g.request.row, Horizon: v.columns.horizon,
 		Probability: a.Probability, Raw: a.Raw, Score: a.Score, Percentile: a.Percentile, Band: a.Band, Reasons: a.Reasons,
-	})
+	}
+	if !strings.HasSuffix(g.c.FullPath(), ":batch") {
+		return s.ledger.Record(&score)
+	}
+	if kept, ok := g.c.Get(ticketsName); ok {
+		return kept.(*tickets).add(s.ledger.RecordMany(g.c.Request.Context(), &score))
+	}
+	if s.cfg.LedgerSync {
+		return s.ledger.Record(&score)
+	}
+	_, err := s.ledger.RecordMany(g.c.Request.Context(), &score)
+	return err
+}
+
+const ticketsName = "propensity.tickets"
+
+// tickets are those of the scores of a batch that are to go out together.
+type tickets struct{ list []ledger.Ticket }
+
+// keepMany lets the scores of a batch be committed together, where each has to be committed
+// before it goes out; nil: nothing waits.
+func (s *Server) keepMany(c *gin.Context) *tickets {
+	if s.ledger == nil || !s.cfg.LedgerSync {
+		return nil
+	}
+	t := new(tickets)
+	c.Set(ticketsName, t)
+	return t
+}
+
+func (t *tickets) add(one ledger.Ticket, err error) error {
+	if n := len(t.list); err == nil && (n == 0 || t.list[n-1] != one) { // many have the same
+		t.list = append(t.list, one)
+	}
+	return err
+}
+
+// wait waits until all scores are committed; with an error one is not.
+func (t *tickets) wait() error {
+	if t == nil {
+		return nil
+	}
+	for _, one := range t.list {
+		if err := one.Wait(); err != nil {
+			return err
+		}
+	}
+	t.list = t.list[:0]
+	return nil
 }
 
 // needLedger is before the endpoints of the ledger.

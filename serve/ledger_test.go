@@ -1,8 +1,10 @@
 package serve
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -338,5 +340,59 @@ func TestRecordAllocatesNothing(t *testing.T) {
 	g := &given{c: c, version: v, request: &w.request, answer: &w.answer}
 	if n := testing.AllocsPerRun(1000, func() { _ = f.server.record(g) }); n > 0.5 {
 		t.Errorf("%.2f allocations a score", n)
+	}
+}
+
+// In Sync the scores of a batch are committed together, before their answers go out; where
+// they cannot be, no answer does.
+func TestSyncBatch(t *testing.T) {
+	f := remembering(t, Config{LedgerSync: true})
+	rows := strings.Repeat(requestOf("A", wholeRow)+"\n", 300)
+	r := wantStatus(t, f.post(t, "/v1/models/churn/score:batch", "application/x-ndjson", strings.NewReader(rows)), http.StatusOK)
+	if n := strings.Count(string(r.body), `"probability"`); n != 300 {
+		t.Fatalf("%d answers", n)
+	}
+	if got := decodeAs[keptScores](t, f.get(t, "/v1/accounts/A/scores?limit=1000").body); len(got.Scores) != 300 {
+		t.Errorf("%d scores are kept", len(got.Scores))
+	}
+
+	// A line at a time, and the database goes away in between.
+	in, out := io.Pipe()
+	q, err := http.NewRequest(http.MethodPost, f.http.URL+"/v1/models/churn/score:batch", in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Header.Set("Content-Type", "application/x-ndjson")
+	go func() { _, _ = io.WriteString(out, requestOf("B", wholeRow)+"\n") }()
+	a, err := f.http.Client().Do(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Body.Close()
+	lines := bufio.NewReader(a.Body)
+	if _, err := lines.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	f.away(t)
+	go func() {
+		_, _ = io.WriteString(out, requestOf("B", wholeRow)+"\n")
+		_ = out.Close()
+	}()
+	if rest, err := io.ReadAll(lines); err == nil || len(rest) > 0 {
+		t.Errorf("an answer that is not kept: %q, %v", rest, err)
+	}
+	r = f.post(t, "/v1/models/churn/score:batch", "application/x-ndjson", strings.NewReader(rows))
+	if r.status != http.StatusServiceUnavailable || strings.Contains(string(r.body), "probability") {
+		t.Errorf("%d %.300s", r.status, r.body)
+	}
+}
+
+// A batch waits for room in the ledger: none of its scores is dropped.
+func TestBatchWaitsForRoom(t *testing.T) {
+	f := remembering(t, Config{LedgerQueue: 5000})
+	rows := strings.Repeat(requestOf("A", wholeRow)+"\n", 300)
+	wantStatus(t, f.post(t, "/v1/models/churn/score:batch", "application/x-ndjson", strings.NewReader(rows)), http.StatusOK)
+	if got := f.scores(t, "A/scores?limit=1000"); len(got.Scores) != 300 {
+		t.Errorf("%d scores are kept", len(got.Scores))
 	}
 }

@@ -2,10 +2,12 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"propensity/datasets"
 )
@@ -45,28 +47,77 @@ const originShadow = 2
 // ledger is in Sync; then an error, which wraps ErrUnavailable, says that the score is
 // not in it.
 func (l *Ledger) Record(s *Score) error {
+	t, err := l.queued(nil, s)
+	if err != nil || !l.o.Sync {
+		return err
+	}
+	return t.Wait()
+}
+
+// RecordMany is Record of one of many scores that are not in a hurry: while the queue is
+// full and the database answers, it waits for room. In Sync the score is committed once
+// Wait of the ticket returns nil, so that many can be committed together; otherwise Wait
+// returns at once.
+func (l *Ledger) RecordMany(ctx context.Context, s *Score) (Ticket, error) {
+	return l.queued(ctx, s)
+}
+
+// Ticket is a score on its way into the database; the zero Ticket is of none.
+type Ticket struct{ chunk *chunk }
+
+// Wait waits until the score is committed; the error, which wraps ErrUnavailable, says that
+// it is not.
+func (t Ticket) Wait() error {
+	if t.chunk == nil {
+		return nil
+	}
+	<-t.chunk.done
+	return t.chunk.err
+}
+
+// queued puts a score into the queue. With a ctx it waits for room.
+func (l *Ledger) queued(ctx context.Context, s *Score) (Ticket, error) {
 	v := l.versionOf(s)
 	scratch := l.scratch.Get().(*[]byte)
 	b := append((*scratch)[:0], s.Account...)
 	b = append(b, s.Band...)
 	b = appendBody(b, s, v.index, !l.o.NoRows && len(s.Row) == len(v.columns))
-	c, err := l.queue.put(entry{
+	e := entry{
 		version: v, at: s.At, asOf: s.AsOf, origin: originNumber(s.Origin), probability: s.Probability,
 		account: len(s.Account), band: len(s.Band), body: len(b) - len(s.Account) - len(s.Band),
-	}, b, l.o.Sync)
+	}
+	c, err := l.queue.put(e, b, l.o.Sync)
+	for ctx != nil && errors.Is(err, errFull) && l.Err() == nil && l.queue.room(ctx) {
+		c, err = l.queue.put(e, b, l.o.Sync)
+	}
 	*scratch = b
 	l.scratch.Put(scratch)
 	switch {
 	case err != nil && l.o.Sync:
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return Ticket{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case err != nil:
 		l.drop(1, err)
-		return nil
+		return Ticket{}, nil
 	case !l.o.Sync:
-		return nil
+		return Ticket{}, nil
 	}
-	<-c.done
-	return c.err
+	return Ticket{c}, nil
+}
+
+// room waits until something has left the queue, or might have; false once ctx is done.
+func (q *queue) room(ctx context.Context) bool {
+	q.mu.Lock()
+	progress := q.progress
+	q.mu.Unlock()
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	select {
+	case <-progress:
+	case <-timer.C: // it may have left before, or the database may have gone away
+	case <-ctx.Done():
+		return false
+	}
+	return true
 }
 
 // drop counts scores that are not in the ledger, and logs the first of many.
