@@ -124,7 +124,7 @@ Exit codes: 0 done, 1 failed, 2 used wrongly, 3 a gate or check said no.`,
 	f.Uint64Var(&a.seed, "seed", 1, "seed of everything random")
 	f.BoolVar(&a.json, "json", false, "results as JSON, for machines")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no notes")
-	root.AddCommand(a.demoCommand(), a.initCommand(), a.doctorCommand(), a.featuresCommand(), a.loadCommand(), a.trainCommand(), a.evaluateCommand(), a.scoreCommand(), a.explainCommand(), a.convertCommand(), a.modelsCommand(), a.reportCommand(), a.serveCommand(), a.ledgerCommand(), a.forgetCommand(), a.keysCommand())
+	root.AddCommand(a.demoCommand(), a.initCommand(), a.doctorCommand(), a.featuresCommand(), a.loadCommand(), a.trainCommand(), a.evaluateCommand(), a.scoreCommand(), a.explainCommand(), a.convertCommand(), a.modelsCommand(), a.reportCommand(), a.serveCommand(), a.ledgerCommand(), a.forgetCommand(), a.keysCommand(), a.monitorCommand())
 	usageArgs(root)
 	return root
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"propensity/datasets"
+	"propensity/features"
 	"propensity/models"
 	"propensity/serve/ledger"
 )
@@ -90,4 +92,42 @@ func CountLedger(ctx context.Context, l Ledger, scorer *models.Scorer, s *Shape,
 	})
 	out.Counts = live.Take()
 	return out, err
+}
+
+// CountTable counts the rows of a table as Live counts scores: as of the moment that the
+// artifact names a column of, or else of the one given (µs since 1970 UTC). A column that
+// the table lacks is missing in every row. The error is a *features.RowError of the first
+// row that cannot be scored.
+func CountTable(scorer *models.Scorer, s *Shape, t *datasets.Table, moment int64) (*Counts, error) {
+	m := &scorer.Artifact().Manifest
+	columns := make([]*datasets.Column, len(s.columns))
+	for j := range columns {
+		columns[j] = t.Column(s.columns[j].name)
+	}
+	account, moments := t.Column(m.Account), t.Column(m.Moment)
+	if moments != nil && moments.Kind != datasets.Time {
+		moments = nil
+	}
+	live, row := NewLive(s), make([]datasets.Value, len(columns))
+	var a models.Answer
+	for i := range t.Rows() {
+		for j, c := range columns {
+			if row[j] = (datasets.Value{}); c != nil {
+				row[j] = c.At(i)
+			}
+		}
+		at := moment
+		if moments != nil && moments.Times[i] != datasets.MissingTime {
+			at = moments.Times[i]
+		}
+		if err := scorer.Score(&a, row, at, 0); err != nil {
+			return nil, &features.RowError{Row: i, Err: err}
+		}
+		name := ""
+		if account != nil {
+			name = account.At(i).String()
+		}
+		live.Count(&a, name)
+	}
+	return live.Take(), nil
 }

@@ -127,6 +127,9 @@ const (
 	// mostJudged bounds the scores whose measures take resampling; the rest are left out
 	// evenly.
 	mostJudged = 20_000
+	// settledLevel is that of the share of positives, of the bands together and of ROC AUC:
+	// with Level for the three.
+	settledLevel = Level / 3
 	// leastAUC is the loss of ROC AUC that is told.
 	leastAUC = 0.02
 )
@@ -246,16 +249,16 @@ func (out *Settled) judge() {
 	off := func(observed, promised float64) bool {
 		return math.Abs(observed-promised) > leastMean*max(promised, 1e-9)
 	}
-	if out.P < Level && off(out.Observed.Value, out.Promised) {
+	if out.P < settledLevel && off(out.Observed.Value, out.Promised) {
 		out.Broken = append(out.Broken, percent(out.Observed.Value)+" were positive, and "+percent(out.Promised)+" were promised")
 	}
 	for _, b := range out.Bands {
-		if b.P < Level && off(b.Observed.Value, b.Promised) {
+		if b.P < settledLevel && off(b.Observed.Value, b.Promised) {
 			out.Broken = append(out.Broken, "in band "+b.Band+" "+percent(b.Observed.Value)+" were positive, and "+percent(b.Promised)+" were promised")
 		}
 	}
-	// Intervals that have nothing in common differ beyond chance (and then some: Schenker
-	// and Gentleman 2001).
+	// Intervals of 95 % that have nothing in common differ by 2.77 standard errors if they
+	// are alike, and more if not (Schenker and Gentleman 2001): one side of that is 0.003.
 	if k := out.ROCAUC; k != nil && k.Judged.High > 0 && k.Now.High < k.Judged.Low && k.Judged.Value-k.Now.Value >= leastAUC {
 		out.Broken = append(out.Broken, "ROC AUC is "+number(k.Now.Value)+", and was "+number(k.Judged.Value)+" when the version was judged")
 	}

@@ -9,6 +9,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 
 	"propensity/datasets"
@@ -35,6 +37,7 @@ type Shape struct {
 	worth     float64 // their effective number
 	slope     float64 // mean change of the probability by a unit of log-odds
 	promised  models.Candidate
+	horizon   int64 // µs; 0 is not known
 
 	artifact  *models.Artifact
 	explained sync.Once
@@ -94,7 +97,7 @@ const (
 // NewShape is the shape of a version that is loaded.
 func NewShape(model string, version int, scorer *models.Scorer) *Shape {
 	a := scorer.Artifact()
-	s := &Shape{Model: model, Version: version, Hash: a.Hash(), bands: a.Manifest.Bands, promised: a.Metrics.Candidate(a.Metrics.Chosen), artifact: a}
+	s := &Shape{Model: model, Version: version, Hash: a.Hash(), bands: a.Manifest.Bands, promised: a.Metrics.Candidate(a.Metrics.Chosen), horizon: horizonOf(a.Manifest.Split.Horizon), artifact: a}
 	importance := scorer.Importance()
 	accounts := 1.0
 	if d := a.Manifest.Data; d.Accounts > 0 && d.Rows > 0 {
@@ -112,6 +115,19 @@ func NewShape(model string, version int, scorer *models.Scorer) *Shape {
 	s.cells += oddsBins + len(s.bands)
 	s.judge(a)
 	return s
+}
+
+// Horizon is how long after its moment the label of a row looks, in µs; 0 is not known.
+func (s *Shape) Horizon() int64 { return s.horizon }
+
+// horizonOf reads a horizon of a manifest, which is in days, such as 90d.
+func horizonOf(text string) int64 {
+	days, err := strconv.Atoi(strings.TrimSuffix(text, "d"))
+	const most = 100_000
+	if err != nil || days < 0 || days > most {
+		return 0
+	}
+	return int64(days) * 24 * hour
 }
 
 // judge counts the rows that judged the version.
