@@ -6,12 +6,14 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"propensity/datasets"
 	"propensity/features/online"
+	"propensity/models"
 	"propensity/serve/database"
 	"propensity/serve/ledger"
 )
@@ -37,6 +39,7 @@ func remember(t *testing.T) (outcomes string) {
 		s := &ledger.Score{At: at, Origin: ledger.OriginRequest, Account: fmt.Sprintf("%04d", i), Model: "churn", Version: 1, Hash: "h", AsOf: at,
 			Horizon: 30 * 24 * 3600 * 1e6, Columns: []string{"plan", "logins"}, Kinds: []datasets.Kind{datasets.Category, datasets.Number},
 			Row:         []datasets.Value{{Kind: datasets.Category, Text: []string{"001", "pro"}[i%2]}, {Kind: datasets.Number, Number: logins}},
+			Reasons:     []models.Reason{{Feature: "logins", Points: 15 - logins}, {Feature: "plan", Points: -2.5}},
 			Probability: 0.25, Score: 25, Percentile: 50, Band: "C"}
 		if err := l.Record(s); err != nil {
 			t.Fatal(err)
@@ -54,13 +57,15 @@ func remember(t *testing.T) (outcomes string) {
 // The loop closes: scores that were given, with what became of them, are a table that
 // train reads, and the new version has learnt what is in it.
 func TestLedgerExportIsWhatTrainReads(t *testing.T) {
-	inFolder(t)
+	home := inFolder(t)
 	write(t, "outcomes.csv", remember(t))
 	got := must(t, exitDone, "ledger", "import", "--model", "churn", "--outcomes", "outcomes.csv")
+	ledgerDocs(t, home, got.out, got.err)
 	mentions(t, got.out, "891 outcomes read, 891 of them new")
 	mentions(t, got.err, `column "reported_by" is of no outcome`)
 	mentions(t, must(t, exitDone, "ledger", "import", "--model", "churn", "--outcomes", "outcomes.csv").out, "891 outcomes read, 0 of them new")
 	got = must(t, exitDone, "ledger", "export", "--model", "churn", "--out", "scored.parquet", "--settled-only")
+	ledgerDocs(t, home, got.err, must(t, exitDone, "ledger", "show", "--account", "0003").out)
 	mentions(t, got.err, "891 scores written", "9 whose outcome is not known are left out", "train churn --data scored.parquet --id account --time as_of --label outcome")
 	next := strings.Fields(got.err[strings.LastIndex(got.err, "next: propensity ")+len("next: propensity "):])
 	mentions(t, must(t, exitDone, append(next, "--learner", "logistic", "--quick")...).out, "churn@1", "logins")
@@ -84,8 +89,22 @@ func TestLedgerExportIsWhatTrainReads(t *testing.T) {
 	}
 }
 
+// ledgerDocs fails unless docs/LEDGER.md has each line of what was said.
+func ledgerDocs(t *testing.T, home string, said ...string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(home, "..", "..", "docs", "LEDGER.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(strings.Join(said, "")) {
+		if !strings.Contains(string(text), line) {
+			t.Errorf("docs/LEDGER.md does not say: %s", line)
+		}
+	}
+}
+
 func TestLedgerShowAndForget(t *testing.T) {
-	inFolder(t)
+	home := inFolder(t)
 	write(t, "outcomes.csv", remember(t))
 	must(t, exitDone, "ledger", "import", "--model", "churn", "--outcomes", "outcomes.csv")
 	mentions(t, must(t, exitDone, "ledger", "show", "--account", "0003").out, "outcome", "churn@1", "2025-01-04T09:00:00Z", "0.2500")
@@ -95,6 +114,7 @@ func TestLedgerShowAndForget(t *testing.T) {
 	must(t, exitDone, "load", "--store", "sqlite:facts.db", "--config", write(t, "p.yaml", forgetProject))
 	got := must(t, exitDone, "forget", "0003", "--store", "sqlite:facts.db", "--config", "p.yaml")
 	mentions(t, got.out, "1 scores, 1 outcomes, 0 changes and 2 facts were deleted", "446e21f212ab200933c4c9a0802e1ff0c410bbd75fca10168746fc49883096db")
+	ledgerDocs(t, home, got.out)
 	if strings.Contains(got.out, "0003") {
 		t.Errorf("the account is named: %s", got.out)
 	}

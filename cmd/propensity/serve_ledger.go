@@ -57,7 +57,7 @@ func (o *ledgerFlags) fill(ctx context.Context, cfg *serve.Config) (closing func
 		return closing, nil
 	}
 	if cfg.Database, err = openDatabase(ctx, o.address); err != nil {
-		return closing, err
+		return closing, fmt.Errorf("%w; name another place for what the server is to remember, or say --ledger off", err)
 	}
 	return func() { _ = cfg.Database.Close() }, nil
 }
