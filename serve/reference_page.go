@@ -15,10 +15,31 @@ var referenceStyle string
 // markup is HTML as it is; a text becomes markup by plain.
 type markup string
 
-// escapes are those of html/template, in texts and in attributes between quotes.
-var escapes = strings.NewReplacer("\x00", "\uFFFD", `"`, "&#34;", "&", "&amp;", "'", "&#39;", "+", "&#43;", "<", "&lt;", ">", "&gt;")
-
-func plain(text string) markup { return markup(escapes.Replace(text)) }
+// plain escapes what html/template does, in texts and in attributes between quotes.
+func plain(text string) markup {
+	var b strings.Builder
+	for i := range len(text) {
+		switch text[i] {
+		case 0:
+			b.WriteString("\uFFFD")
+		case '"':
+			b.WriteString("&#34;")
+		case '&':
+			b.WriteString("&amp;")
+		case '\'':
+			b.WriteString("&#39;")
+		case '+':
+			b.WriteString("&#43;")
+		case '<':
+			b.WriteString("&lt;")
+		case '>':
+			b.WriteString("&gt;")
+		default:
+			b.WriteByte(text[i])
+		}
+	}
+	return markup(b.String())
+}
 
 // pageWriter collects markup.
 type pageWriter struct{ strings.Builder }
