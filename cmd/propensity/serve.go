@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime"
 	"time"
 
@@ -18,6 +17,7 @@ func (a *app) serveCommand() *cobra.Command {
 	var addr, store string
 	var poll time.Duration
 	var parts serveParts
+	var how serveHow
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve scores over HTTP from the registry",
@@ -29,40 +29,67 @@ by its id alone, from the facts that were posted or loaded (propensity load).
   POST /v1/models/{name}/score:batch  many, as a JSON array or NDJSON
   POST /v1/events                     facts, with --store
   PUT, GET /v1/accounts/{id}          attributes; what is known of an account
-  GET  /v1/models, /v1/models/{name}, /livez, /readyz, /metrics`,
-		Example: `  propensity serve --addr 127.0.0.1:8080`,
-		Args:    cobra.NoArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return a.serve(c.Context(), addr, store, poll, &parts, nil) },
+  GET  /v1/models, /v1/models/{name}, /livez, /readyz, /metrics
+
+Settings come from the flags, then the environment (--max-connections is
+PROPENSITY_SERVE_MAX_CONNECTIONS), then serve.yaml in the working directory or the file of
+--settings, then propensity/serve.yaml in the user's configuration ($XDG_CONFIG_HOME).`,
+		Example: `  propensity serve --addr 127.0.0.1:8080
+  propensity serve --keys keys.json --tls-cert cert.pem --tls-key key.pem --addr :8443
+  propensity serve --check             # is all there and sound? listens to nothing
+  propensity serve --print-settings    # what holds, and where it was said`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.serveAs(c, &how, func(ctx context.Context) error {
+				if how.check {
+					return a.checkServe(ctx, addr, store, &parts)
+				}
+				return a.serve(ctx, addr, store, poll, &parts, nil)
+			})
+		},
 	}
 	c.Flags().StringVar(&addr, "addr", "127.0.0.1:8080", "`host:port` to listen on")
 	c.Flags().DurationVar(&poll, "poll", time.Second, "how often to look for moved aliases")
 	storeFlag(c, &store)
 	parts.describe(c.Flags())
+	how.describe(c.Flags())
 	return c
 }
 
 // serveParts are the flags of the parts of a server, each in a file of its own.
 type serveParts struct {
-	ledger ledgerFlags
-	access accessFlags
+	ledger  ledgerFlags
+	observe observeFlags
+	access  accessFlags
 	notify notifyFlags
 	change changeFlags
 }
 
 func (p *serveParts) describe(f *pflag.FlagSet) {
 	p.ledger.describe(f)
+	p.observe.describe(f)
 	p.access.describe(f)
 	p.notify.describe(f)
 	p.change.describe(f)
 }
 
+// fill puts them in cfg. closing, never nil, is to be called after the server's Close.
+func (p *serveParts) fill(ctx context.Context, cfg *serve.Config) (closing func(), err error) {
+	p.access.fill(cfg)
+	p.change.fill(cfg)
+	p.observe.fill(cfg)
+	if closing, err = p.ledger.fill(ctx, cfg); err != nil {
+		return closing, err
+	}
+	return closing, p.notify.fill(cfg)
+}
+
 // serve serves until ctx is done; ready, which may be nil, is told the address.
 func (a *app) serve(ctx context.Context, addr, store string, poll time.Duration, parts *serveParts, ready func(addr string)) error {
-	level := slog.LevelInfo
-	if a.quiet {
-		level = slog.LevelError
+	logger, err := parts.observe.logger(a.stderr, a.quiet)
+	if err != nil {
+		return err
 	}
-	logger := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
 	// On one processor Go runs one thread, and a write of a store, one long row of system
 	// calls, would hold up every answer; of two threads the system lets both go on.
 	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
@@ -75,16 +102,16 @@ func (a *app) serve(ctx context.Context, addr, store string, poll time.Duration,
 		defer facts.Close()
 		cfg.Store = facts
 	}
-	parts.access.fill(&cfg)
-	parts.change.fill(&cfg)
-	closeLedger, err := parts.ledger.fill(ctx, &cfg)
+	closing, err := parts.fill(ctx, &cfg)
+	defer closing()
 	if err != nil {
 		return err
 	}
-	defer closeLedger()
-	if err := parts.notify.fill(&cfg); err != nil {
+	closeProfiles, err := parts.observe.profiles(ctx, logger)
+	if err != nil {
 		return err
 	}
+	defer closeProfiles()
 	s, err := serve.New(cfg)
 	if err != nil {
 		return err
