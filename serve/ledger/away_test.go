@@ -187,3 +187,32 @@ func TestCloseLeavesNothingRunning(t *testing.T) {
 	}
 	goleak.VerifyNone(t, before)
 }
+
+// A full disk is a database that is away: what waits is committed once there is room.
+func TestFullDisk(t *testing.T) {
+	db := database_(t, "sqlite:"+t.TempDir()+"/l.db")
+	db.SetMaxOpenConns(1) // the limit is one of the connection
+	l := ledger.Open(db, ledger.Options{Every: time.Millisecond, Queue: 1 << 20})
+	t.Cleanup(func() { _ = l.Close() })
+	if err := l.Record(score("A", start, "B", 0.5)); err != nil {
+		t.Fatal(err)
+	}
+	flush(t, l)
+	limit := func(pages string) {
+		t.Helper()
+		if _, err := db.Exec(`PRAGMA max_page_count = ` + pages); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit("1") // no more than it has
+	for range 500 {
+		if err := l.Record(score("A", start, "B", 0.5)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "full", func() bool { return l.Err() != nil })
+	limit("100000")
+	if list := scores(t, l, "A"); len(list) != 501 || l.Err() != nil || l.Stats().Dropped != 0 {
+		t.Errorf("%d scores are kept of 501; %v; %+v", len(list), l.Err(), l.Stats())
+	}
+}

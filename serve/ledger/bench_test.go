@@ -28,14 +28,22 @@ func BenchmarkCommit(b *testing.B) {
 	for i := range scores {
 		scores[i] = wide(i)
 	}
-	l := open(b, "sqlite:"+filepath.Join(b.TempDir(), "ledger.db"), ledger.Options{Queue: 1 << 30})
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		_ = l.Record(scores[i%len(scores)])
-		if i%2000 == 1999 {
+	for _, kind := range []string{"sqlite", "postgres"} {
+		b.Run(kind, func(b *testing.B) {
+			address := "sqlite:" + filepath.Join(b.TempDir(), "ledger.db")
+			if kind == "postgres" {
+				address = postgresOf(b)
+			}
+			l := open(b, address, ledger.Options{Queue: 1 << 30})
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				_ = l.Record(scores[i%len(scores)])
+				if i%2000 == 1999 {
+					flush(b, l)
+				}
+			}
 			flush(b, l)
-		}
+			b.ReportMetric(float64(l.Stats().Committed)/b.Elapsed().Seconds(), "rows/s")
+		})
 	}
-	flush(b, l)
-	b.ReportMetric(float64(l.Stats().Committed)/b.Elapsed().Seconds(), "rows/s")
 }

@@ -71,9 +71,8 @@ func each(list []*chunk, do func(e *entry, account, band []byte)) {
 
 // findLast looks up the last scores of accounts.
 func (l *Ledger) findLast(ctx context.Context, tx *sql.Tx, order []pair, known map[pair]*last) error {
-	const most = 64
 	for len(order) > 0 {
-		n := insertSize(min(len(order), most))
+		n := insertSize(len(order))
 		if err := l.findSome(ctx, tx, order[:n], known); err != nil {
 			return err
 		}
@@ -83,15 +82,11 @@ func (l *Ledger) findLast(ctx context.Context, tx *sql.Tx, order []pair, known m
 }
 
 func (l *Ledger) findSome(ctx context.Context, tx *sql.Tx, order []pair, known map[pair]*last) error {
-	stmt, err := l.lastStatement(ctx, len(order))
-	if err != nil {
-		return err
-	}
 	args := make([]any, 0, 3*len(order))
 	for i, p := range order {
 		args = append(args, int64(i), []byte(p.account), p.model)
 	}
-	rows, err := tx.StmtContext(ctx, stmt).QueryContext(ctx, args...)
+	rows, err := tx.StmtContext(ctx, l.lasts[len(order)]).QueryContext(ctx, args...)
 	if err != nil {
 		return err
 	}
@@ -107,23 +102,16 @@ func (l *Ledger) findSome(ctx context.Context, tx *sql.Tx, order []pair, known m
 	return rows.Err()
 }
 
-// lastStatement gives the statement that looks up so many accounts.
-func (l *Ledger) lastStatement(ctx context.Context, n int) (*sql.Stmt, error) {
-	if stmt, ok := l.inserts.Load(-n); ok {
-		return stmt.(*sql.Stmt), nil
-	}
+// lastText is the statement that looks up so many accounts.
+func (l *Ledger) lastText(n int) string {
 	row, blob := `, (CAST(? AS INTEGER), CAST(? AS BLOB), CAST(? AS TEXT))`, "BLOB"
 	if l.db.Postgres {
 		row = strings.ReplaceAll(row, blob, "BYTEA")
 	}
-	stmt, err := l.db.PrepareContext(ctx, l.db.Rebind(`WITH k (i, account, model) AS (VALUES `+strings.Repeat(row, n)[2:]+`)
+	return l.db.Rebind(`WITH k (i, account, model) AS (VALUES ` + strings.Repeat(row, n)[2:] + `)
 		SELECT k.i, s.band, s.probability, s.as_of FROM k JOIN ledger_scores s ON s.number = (
 			SELECT l.number FROM ledger_scores l WHERE l.account = k.account AND l.model = k.model AND l.origin <> 2 AND l.as_of <= l.at
-			ORDER BY l.as_of DESC, l.number DESC LIMIT 1)`))
-	if err == nil {
-		l.inserts.Store(-n, stmt)
-	}
-	return stmt, err
+			ORDER BY l.as_of DESC, l.number DESC LIMIT 1)`)
 }
 
 func (l *Ledger) insertChanges(ctx context.Context, tx *sql.Tx, list []Change) error {

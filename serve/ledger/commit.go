@@ -155,6 +155,9 @@ func (l *Ledger) commit(ctx context.Context, list []*chunk) (changed bool, err e
 	if err := l.prepare(ctx); err != nil {
 		return false, err
 	}
+	if err := l.prepareStatements(ctx); err != nil {
+		return false, err
+	}
 	var numbers map[*version]int64
 	err = l.update(ctx, func(tx *sql.Tx) error {
 		numbers, changed = map[*version]int64{}, false
@@ -247,10 +250,7 @@ func (l *Ledger) insertScores(ctx context.Context, tx *sql.Tx, list []*chunk, nu
 		for i := range c.entries {
 			if size == 0 {
 				size = insertSize(rest)
-				if stmt, err = l.insert(ctx, size); err != nil {
-					return err
-				}
-				args = args[:0]
+				stmt, args = l.inserts[size], args[:0]
 			}
 			e := &c.entries[i]
 			account := c.buf[at : at+e.account : at+e.account]
@@ -285,22 +285,32 @@ func insertSize(rest int) int {
 	return size
 }
 
-// insert gives the statement that inserts so many scores.
-func (l *Ledger) insert(ctx context.Context, rows int) (*sql.Stmt, error) {
-	if stmt, ok := l.inserts.Load(rows); ok {
-		return stmt.(*sql.Stmt), nil
+// prepareStatements prepares what the writer executes, before it holds a transaction and
+// with it a connection.
+func (l *Ledger) prepareStatements(ctx context.Context) error {
+	if l.inserts == nil {
+		l.inserts, l.lasts = map[int]*sql.Stmt{}, map[int]*sql.Stmt{}
 	}
 	row := ", (" + strings.Repeat(", ?", scoreFields)[2:] + ")"
-	stmt, err := l.db.PrepareContext(ctx, l.db.Rebind(`INSERT INTO ledger_scores VALUES `+strings.Repeat(row, rows)[2:]))
-	if err == nil {
-		l.inserts.Store(rows, stmt)
+	for rows := mostInsert; rows > 0; rows /= 4 {
+		if l.lasts[rows] != nil {
+			continue
+		}
+		stmt, err := l.db.PrepareContext(ctx, l.db.Rebind(`INSERT INTO ledger_scores VALUES `+strings.Repeat(row, rows)[2:]))
+		if err != nil {
+			return err
+		}
+		last, err := l.db.PrepareContext(ctx, l.lastText(rows))
+		if err != nil {
+			return errors.Join(err, stmt.Close())
+		}
+		l.inserts[rows], l.lasts[rows] = stmt, last
 	}
-	return stmt, err
+	return nil
 }
 
 func (l *Ledger) closeStatements() {
-	l.inserts.Range(func(_, stmt any) bool {
-		_ = stmt.(*sql.Stmt).Close()
-		return true
-	})
+	for rows := range l.inserts {
+		_, _ = l.inserts[rows].Close(), l.lasts[rows].Close() // of what is being closed
+	}
 }

@@ -28,7 +28,7 @@ func each(t *testing.T, test func(t *testing.T, address string)) {
 }
 
 // postgresOf gives the address of an empty schema.
-func postgresOf(t *testing.T) string {
+func postgresOf(t testing.TB) string {
 	t.Helper()
 	address := os.Getenv("PROPENSITY_POSTGRES")
 	if address == "" {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"propensity/datasets"
 	"propensity/serve/ledger"
 )
 
@@ -36,4 +37,21 @@ func TestScoresComeBackAsTheyWereGiven(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Without rows, a score has all but its row, and the values of its reasons.
+func TestRowsCanBeLeftOut(t *testing.T) {
+	l := open(t, "sqlite:"+t.TempDir()+"/l.db", ledger.Options{NoRows: true})
+	want := score("A", start, "B", 0.25)
+	if err := l.Record(want); err != nil {
+		t.Fatal(err)
+	}
+	got := scores(t, l, "A")[0].Score
+	want.Row = nil
+	for i := range want.Reasons {
+		want.Reasons[i].Value = datasets.Value{}
+	}
+	if diff := cmp.Diff(*want, got); diff != "" {
+		t.Error(diff)
+	}
 }

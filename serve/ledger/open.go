@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"log/slog"
 	"sync"
@@ -50,9 +51,10 @@ type Ledger struct {
 	log     *slog.Logger
 	scratch sync.Pool // *[]byte
 
-	ready   sync.Mutex // held while the tables are made
-	made    atomic.Bool
-	inserts sync.Map // number of rows: the statement that inserts them
+	ready sync.Mutex // held while the tables are made
+	made  atomic.Bool
+	// The statements of the writer, by how many rows they are of.
+	inserts, lasts map[int]*sql.Stmt
 
 	known struct {
 		sync.RWMutex
