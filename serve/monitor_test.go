@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -151,38 +149,4 @@ func (f *fixture) postDirectly(path, body string) reply {
 	r.Header.Set("Content-Type", "application/json")
 	f.server.Handler().ServeHTTP(w, r)
 	return reply{w.Code, w.Header(), w.Body.Bytes()}
-}
-
-// promtool checks what /metrics says. PROPENSITY_PROMTOOL names it.
-func promtool(t *testing.T, in string, arguments ...string) {
-	t.Helper()
-	path := os.Getenv("PROPENSITY_PROMTOOL")
-	if path == "" {
-		t.Skip("PROPENSITY_PROMTOOL names no promtool")
-	}
-	c := exec.Command(path, arguments...)
-	c.Stdin = strings.NewReader(in)
-	if out, err := c.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "" && arguments[1] == "metrics" {
-		t.Errorf("promtool %s: %v\n%s", strings.Join(arguments, " "), err, out)
-	}
-}
-
-// full is a server that has something of everything to tell.
-func full(t *testing.T) *fixture {
-	t.Helper()
-	db, err := database.Open(context.Background(), "sqlite:"+filepath.Join(t.TempDir(), "ledger.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	f := churn(t, Config{Database: db})
-	f.scoreMany(t, "churn", 50, usual)
-	f.score(t, "churn", "nothing")
-	f.server.judgeAll(context.Background())
-	return f
-}
-
-func TestMetricsPassPromtool(t *testing.T) {
-	f := full(t)
-	promtool(t, string(f.get(t, "/metrics").body), "check", "metrics")
 }
