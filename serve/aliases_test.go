@@ -3,10 +3,12 @@ package serve
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -247,5 +249,17 @@ func TestAliasMovedBehindItsBack(t *testing.T) {
 	wantStatus(t, f.do(t, "PUT", championPath, `{"version": 1}`), 200)
 	if r := decodeAs[readiness](t, f.get(t, "/readyz").body); !r.Ready || len(r.Causes) > 0 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// A disk that is full, or may not be written to, is told as what it is, without paths.
+func TestDiskFaultsAreTold(t *testing.T) {
+	for err, want := range map[error]int{
+		syscall.ENOSPC: 507, syscall.EROFS: 503, syscall.EACCES: 503, syscall.EPERM: 503, syscall.EIO: 500,
+	} {
+		p := problemOf(fmt.Errorf("model churn: %w", &os.PathError{Op: "open", Path: "/srv/registry/churn", Err: err}))
+		if p.Status != want || strings.Contains(p.Detail, "/srv") {
+			t.Errorf("%v: %d %s, want %d", err, p.Status, p.Detail, want)
+		}
 	}
 }

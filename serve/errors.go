@@ -96,7 +96,7 @@ func problemOf(err error) *problem {
 	case errors.Is(err, syscall.ENOSPC):
 		return refuse(http.StatusInsufficientStorage, "the disk of this server is full")
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
-		return refuse(http.StatusServiceUnavailable, "this server may not write to its registry")
+		return refuse(http.StatusServiceUnavailable, "a file of this server may not be read or written by it; the server's log has more")
 	case errors.Is(err, registry.ErrNotFound):
 		return refuse(http.StatusNotFound, "there is no such version")
 	case errors.Is(err, features.ErrType), errors.Is(err, models.ErrScore):

@@ -73,12 +73,8 @@ func (s *Server) listModel(name string) listed {
 }
 
 func (s *Server) loaded(name string, number int) bool {
-	if m := s.state.Load().models[name]; m != nil {
-		for _, p := range m.aliases {
-			if p.version != nil && p.version.number == number {
-				return true
-			}
-		}
+	if m := s.state.Load().models[name]; m != nil && m.find(number) != nil {
+		return true
 	}
 	return s.pinned.has(name, number)
 }
