@@ -167,6 +167,12 @@ func (s *Server) forgetAccount(c *gin.Context) {
 			return
 		}
 	}
+	if s.notifier != nil { // after the changes that webhooks are told of
+		if _, err := s.notifier.Forget(ctx, account); err != nil {
+			s.fail(c, err)
+			return
+		}
+	}
 	writeJSON(c, http.StatusOK, "application/json", out)
 }
 

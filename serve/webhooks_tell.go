@@ -49,6 +49,7 @@ func (s *Server) openNotifier(ctx context.Context) {
 	if s.ledger != nil {
 		s.telling(ctx, "bands", s.cfg.Poll, s.ledger.Changed, func(ctx context.Context) error { return s.tellBands(ctx, s.ledger) })
 	}
+	s.telling(ctx, "drift", judgeEvery, always, func(ctx context.Context) error { return s.notifier.Drifted(ctx, s.findings()) })
 	if len(s.cfg.Falls) > 0 {
 		u := &usage{falls: s.cfg.Falls, seen: make(chan []notify.Usage, maxSeenUsage), unseen: results.WithLabelValues("unseen")}
 		s.usage = u

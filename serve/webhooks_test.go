@@ -21,6 +21,7 @@ import (
 	"propensity/models/registry"
 	"propensity/serve/database"
 	"propensity/serve/ledger"
+	"propensity/serve/monitor"
 	"propensity/serve/notify"
 )
 
@@ -306,7 +307,7 @@ func TestScoresAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := churn(t, Config{Database: stateDB(t), WebhookPrivate: true, Falls: []notify.Fall{fall}})
-	f.register(t, h)
+	w := f.register(t, h)
 	score := func(logins int, at string) wire {
 		t.Helper()
 		row := strings.Replace(wholeRow, `"logins_28d":6`, fmt.Sprintf(`"logins_28d":%d`, logins), 1)
@@ -331,6 +332,16 @@ func TestScoresAreTold(t *testing.T) {
 	u := told[notify.TypeUsageFell]
 	if u["account"] != "A-17" || u["column"] != "logins_28d" || u["value"] != 6.0 || u["previous_value"] != 48.0 || u["threshold"] != 10.0 || u["as_of"] != "2026-03-02T09:30:00Z" {
 		t.Errorf("%v", u)
+	}
+	deliveries := "/v1/webhooks/" + w.ID + "/deliveries"
+	if page := decodeAs[deliveryPage](t, f.get(t, deliveries).body); len(page.Deliveries) != 2 {
+		t.Errorf("%+v", page)
+	}
+	if got := f.call(t, "DELETE", "/v1/accounts/A-17", ""); got.status != http.StatusOK {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	if page := decodeAs[deliveryPage](t, f.get(t, deliveries).body); len(page.Deliveries) != 0 {
+		t.Errorf("the account is forgotten, and there is %+v", page)
 	}
 }
 
@@ -375,5 +386,38 @@ func TestBandsAreToldOnce(t *testing.T) {
 	}
 	if len(seen) != len(all) {
 		t.Errorf("%d events of %d changes", len(seen), len(all))
+	}
+}
+
+// What the monitor finds is told once, until it is over.
+func TestFindingsAreTold(t *testing.T) {
+	h := newHook(t)
+	f := churn(t, Config{Database: stateDB(t), WebhookPrivate: true})
+	w := f.register(t, h, notify.TypeDriftFound)
+	report := func(verdict string, found ...monitor.Finding) {
+		t.Helper()
+		f.server.monitor.mu.Lock()
+		f.server.monitor.reports = []*monitor.Report{{Model: "churn", Version: 1, Verdict: verdict, Findings: found, Columns: []monitor.Column{{Name: "seats"}}}}
+		f.server.monitor.mu.Unlock()
+		if err := f.server.notifier.Drifted(context.Background(), f.server.findings()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seats := monitor.Finding{Model: "churn", Version: 1, Verdict: monitor.FixPipe, Column: "seats", Detail: "seats is missing in 40 % of rows"}
+	report(monitor.FixPipe, seats)
+	report(monitor.FixPipe, seats)
+	report(monitor.Wait) // too little to tell is not over
+	report(monitor.FixPipe, seats)
+	report(monitor.Fine)
+	report(monitor.FixPipe, seats)
+	for range 2 {
+		d := h.fresh(t).event.Data
+		if d["model"] != "churn" || d["version"] != 1.0 || d["column"] != "seats" || d["verdict"] != monitor.FixPipe || d["detail"] != seats.Detail {
+			t.Errorf("%v", d)
+		}
+	}
+	list, err := f.server.notifier.Deliveries(context.Background(), w.ID, "", "", 100)
+	if err != nil || len(list) != 2 {
+		t.Errorf("%d events, %v", len(list), err)
 	}
 }

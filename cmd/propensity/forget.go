@@ -19,7 +19,7 @@ func (a *app) forgetCommand() *cobra.Command {
 		Use:   "forget ACCOUNT",
 		Short: "Delete what is kept of one account",
 		Long: `Delete what the ledger keeps of one account, its scores, rows, outcomes and changes of
-band, and with --store its facts: by the sources of the project file, if there is one, those
+band, and what webhooks were told of it, and with --store its facts: by the sources of the project file, if there is one, those
 of its users and of accounts that were merged into it too. A server that runs does the same
 on DELETE /v1/accounts/{id}. Sources, exported tables and backups are not touched.`,
 		Example: `  propensity forget A-17 --store sqlite:facts.db`,
@@ -61,6 +61,9 @@ func (a *app) forget(ctx context.Context, account, address, store string) error 
 			sum.Forgotten, err = l.Forget(ctx, account)
 			return err
 		})
+		if err == nil {
+			err = forgetWebhooks(ctx, address, account)
+		}
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/pflag"
@@ -33,4 +34,15 @@ func (o *notifyFlags) fill(cfg *serve.Config) error {
 		return fmt.Errorf("%w: --usage-fell needs a ledger", errUsage)
 	}
 	return nil
+}
+
+// forgetWebhooks deletes what webhooks were told of an account, or are to be.
+func forgetWebhooks(ctx context.Context, address, account string) error {
+	db, err := openDatabase(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = notify.New(notify.Config{DB: db}).Forget(ctx, account)
+	return err
 }

@@ -287,6 +287,27 @@ func TestRestart(t *testing.T) {
 	})
 }
 
+// A request under way when Run is to end may end first.
+func TestEndGivesGrace(t *testing.T) {
+	c := newClock()
+	n, r := newNotifier(sqlite(t), c), newReceiver(t, c)
+	n.grace = time.Minute
+	entered, release := make(chan struct{}), make(chan struct{})
+	r.answers(func(http.ResponseWriter, *http.Request) { close(entered); <-release })
+	e := r.add(t, n, Endpoint{})
+	tell(t, n, bandChanged("A", "churn"))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); n.Run(ctx) }()
+	<-entered
+	cancel()
+	close(release)
+	<-done
+	if d := deliveriesOf(t, n, e.ID, "")[0]; d.State != StateDone {
+		t.Errorf("%+v", d)
+	}
+}
+
 // Two servers on one database send each event once.
 func TestTwoServersSendOnce(t *testing.T) {
 	each(t, func(t *testing.T, db *database.DB) {
