@@ -104,14 +104,14 @@ func (l *Ledger) findSome(ctx context.Context, tx *sql.Tx, order []pair, known m
 
 // lastText is the statement that looks up so many accounts.
 func (l *Ledger) lastText(n int) string {
-	row, blob := `, (CAST(? AS INTEGER), CAST(? AS BLOB), CAST(? AS TEXT))`, "BLOB"
+	const of = `WHERE l.account = k.account AND l.model = k.model AND l.origin <> 2 AND l.as_of <= l.at ORDER BY l.as_of DESC, l.number DESC LIMIT 1`
+	row := `, (CAST(? AS INTEGER), CAST(? AS BLOB), CAST(? AS TEXT))`
+	from := ` FROM k JOIN ledger_scores s ON s.number = (SELECT l.number FROM ledger_scores l ` + of + `)`
 	if l.db.Postgres {
-		row = strings.ReplaceAll(row, blob, "BYTEA")
+		row = strings.ReplaceAll(row, "BLOB", "BYTEA")
+		from = ` FROM k CROSS JOIN LATERAL (SELECT l.band, l.probability, l.as_of FROM ledger_scores l ` + of + `) s`
 	}
-	return l.db.Rebind(`WITH k (i, account, model) AS (VALUES ` + strings.Repeat(row, n)[2:] + `)
-		SELECT k.i, s.band, s.probability, s.as_of FROM k JOIN ledger_scores s ON s.number = (
-			SELECT l.number FROM ledger_scores l WHERE l.account = k.account AND l.model = k.model AND l.origin <> 2 AND l.as_of <= l.at
-			ORDER BY l.as_of DESC, l.number DESC LIMIT 1)`)
+	return l.db.Rebind(`WITH k (i, account, model) AS (VALUES ` + strings.Repeat(row, n)[2:] + `) SELECT k.i, s.band, s.probability, s.as_of` + from)
 }
 
 func (l *Ledger) insertChanges(ctx context.Context, tx *sql.Tx, list []Change) error {

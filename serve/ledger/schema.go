@@ -38,8 +38,9 @@ CREATE INDEX ledger_outcomes_account ON ledger_outcomes (account, model);
 CREATE TABLE ledger_complete (model TEXT PRIMARY KEY, until BIGINT NOT NULL);
 `
 	// lock is held by a transaction of Postgres that numbers something, to its end, so
-	// that what is numbered is seen in the order of its numbers.
-	lock = `SELECT pg_advisory_xact_lock(7301444)`
+	// that what is numbered is seen in the order of its numbers. As long as Postgres has not
+	// looked at a new table it takes it for small, and would read all of it for each account.
+	lock = `SELECT pg_advisory_xact_lock(7301444), set_config('enable_seqscan', 'off', true)`
 )
 
 // prepare makes the tables, once.
