@@ -14,7 +14,7 @@ import (
 	"propensity/models/registry"
 )
 
-var update = flag.Bool("update", false, "write the golden files and the examples of docs/API.md anew")
+var update = flag.Bool("update", false, "write the golden files and the examples of the documents anew")
 
 // published is the one figure of the answers that is not the same every time.
 var published = regexp.MustCompile(`"published":"[^"]*"`)
@@ -79,30 +79,37 @@ func golden(t *testing.T, path string, got []byte) {
 	}
 }
 
-// The examples of docs/API.md are the golden files.
+// The examples of the documents are the golden files.
 func TestDocs(t *testing.T) {
-	const path = "../docs/API.md"
-	text, err := os.ReadFile(path)
+	files, err := filepath.Glob("../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	example := regexp.MustCompile("(?s)(<!-- serve/testdata/(\\S+) -->\n```json\n)(.*?)(```\n)")
 	found := 0
-	got := example.ReplaceAllFunc(text, func(block []byte) []byte {
-		found++
-		part := example.FindSubmatch(block)
-		file, err := os.ReadFile(filepath.Join("testdata", string(part[2])))
+	for _, path := range files {
+		text, err := os.ReadFile(path)
 		if err != nil {
-			t.Error(err)
-			return block
+			t.Fatal(err)
 		}
-		file = append(bytes.TrimRight(file, "\n"), '\n')
-		return bytes.Join([][]byte{part[1], file, part[4]}, nil)
-	})
+		if !example.Match(text) {
+			continue
+		}
+		golden(t, path, example.ReplaceAllFunc(text, func(block []byte) []byte {
+			found++
+			part := example.FindSubmatch(block)
+			file, err := os.ReadFile(filepath.Join("testdata", string(part[2])))
+			if err != nil {
+				t.Error(err)
+				return block
+			}
+			file = append(bytes.TrimRight(file, "\n"), '\n')
+			return bytes.Join([][]byte{part[1], file, part[4]}, nil)
+		}))
+	}
 	if found < 5 {
 		t.Errorf("%d examples", found)
 	}
-	golden(t, path, got)
 }
 
 // Each route is named in the documents.

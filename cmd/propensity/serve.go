@@ -26,7 +26,9 @@ that fails its own replay rows never takes traffic. With --store an account is s
 by its id alone, from the facts that were posted or loaded (propensity load).
 
   POST /v1/models/{name}/score        one account
-  POST /v1/models/{name}/score:batch  many, as a JSON array or NDJSON
+  POST /v1/models/{name}/score:batch  many, as a JSON array, NDJSON or an Arrow stream
+  POST /v2/models/{name}/infer        the Open Inference Protocol
+  POST /invocations                   MLflow's
   POST /v1/events                     facts, with --store
   PUT, GET /v1/accounts/{id}          attributes; what is known of an account
   GET  /v1/models, /v1/models/{name}, /livez, /readyz, /metrics
@@ -93,7 +95,7 @@ func (a *app) serve(ctx context.Context, addr, store string, poll time.Duration,
 	// On one processor Go runs one thread, and a write of a store, one long row of system
 	// calls, would hold up every answer; of two threads the system lets both go on.
 	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
-	cfg := serve.Config{Registry: a.open(), Logger: logger, Poll: poll}
+	cfg := serve.Config{Registry: a.open(), Logger: logger, Poll: poll, Version: version()}
 	if store != "" {
 		facts, err := openStore(ctx, store)
 		if err != nil {
