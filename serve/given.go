@@ -27,10 +27,16 @@ func (s *Server) give(g *given) error {
 	if s.shadow != nil {
 		s.shadow.offer(g)
 	}
-	if len(g.version.watched) > 0 && s.usage != nil {
-		s.usage.offer(g)
+	if len(g.version.watched) > 0 && s.fallen != nil {
+		s.fallen.offer(g)
 	}
-	if err := s.record(g); err != nil {
+	end := noSpan
+	if s.cfg.LedgerSync && g.c != nil { // only then it is waited for
+		end = s.traces.child(g.c.Request.Context(), "ledger", g.version)
+	}
+	err := s.record(g)
+	end(err)
+	if err != nil {
 		return err
 	}
 	g.version.counts.Count(g.answer, g.request.account)

@@ -78,7 +78,9 @@ func (s *Server) fill(ctx context.Context, v *version, q *request, prefix string
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
+	end := s.traces.child(ctx, "row", v)
 	columns, err := s.accounts.Row(ctx, v.live.plan, q.account, q.moment)
+	end(err)
 	if err != nil {
 		s.metrics.rows.WithLabelValues(v.name, rowResult(err)).Inc()
 		return nil, storeError(err)

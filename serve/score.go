@@ -74,7 +74,10 @@ func (s *Server) score(c *gin.Context) {
 // scoreRow answers one request text into w.out: one line of JSON. The request
 // lies at the JSON Pointer prefix of its body.
 func (s *Server) scoreRow(c *gin.Context, w *work, v *version, text []byte, now int64, prefix string) error {
-	if err := w.request.decode(text, v.scorer.Encoder(), now, s.cfg.MaxFields, prefix); err != nil {
+	end := s.traces.child(c.Request.Context(), "decode", v)
+	err := w.request.decode(text, v.scorer.Encoder(), now, s.cfg.MaxFields, prefix)
+	end(err)
+	if err != nil {
 		return err
 	}
 	if err := s.answer(c, w, v, prefix); err != nil {
@@ -106,7 +109,10 @@ func (s *Server) answerBy(c *gin.Context, w *work, v *version, prefix string) er
 		}
 	}
 	a.Account, a.Model, a.Version, a.AsOf = q.account, v.name, v.number, datasets.FormatTime(q.moment)
-	if err := v.scorer.Score(a, q.row, q.moment, q.reasons); err != nil {
+	end := s.traces.child(c.Request.Context(), "score", v)
+	err := v.scorer.Score(a, q.row, q.moment, q.reasons)
+	end(err)
+	if err != nil {
 		if errors.Is(err, features.ErrType) {
 			return errors.Join(q.typeFaults(v.scorer.Encoder(), prefix), err)
 		}

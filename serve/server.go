@@ -107,6 +107,9 @@ type Config struct {
 	WebhookPrivate bool
 	Falls          []notify.Fall
 
+	// Traces sends OpenTelemetry spans to where the OTEL_* variables say.
+	Traces bool
+
 	// ReadTimeout bounds the reading of a request, WriteTimeout that of an answer
 	// from the end of the request's header; default 30 s each. In a batch they
 	// start anew with every part that is read or written.
@@ -194,7 +197,8 @@ type Server struct {
 	background  sync.WaitGroup // what Close waits for besides
 
 	notifier *notify.Notifier // nil: there is no database
-	usage    *usage           // nil: no rule is about it
+	fallen   *usage           // nil: no rule is about it
+	traces   *traces          // nil: they are off
 
 	stop    context.CancelFunc
 	stopped chan struct{}
@@ -213,6 +217,11 @@ func New(cfg Config) (*Server, error) {
 	}
 	if err := s.openAccess(ctx); err != nil {
 		stop()
+		return nil, err
+	}
+	if err := s.openTraces(ctx); err != nil {
+		stop()
+		s.background.Wait()
 		return nil, err
 	}
 	if cfg.Store != nil {
@@ -240,6 +249,9 @@ func (s *Server) routes() *gin.Engine {
 	e.RedirectTrailingSlash = false
 	e.UseRawPath = true          // the id of an account may have a slash
 	_ = e.SetTrustedProxies(nil) // nil cannot fail
+	if s.traces != nil {
+		e.Use(s.trace)
+	}
 	e.Use(s.observe, s.identify)
 	if s.cfg.LogRequests {
 		e.Use(s.logged)
@@ -326,7 +338,7 @@ func (s *Server) Close() error {
 	s.stop()
 	<-s.stopped
 	s.background.Wait()
-	return errors.Join(s.closeMonitor(), s.closeLedger())
+	return errors.Join(s.closeMonitor(), s.closeLedger(), s.traces.close())
 }
 
 var _ io.Closer = (*Server)(nil)

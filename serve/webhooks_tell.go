@@ -35,7 +35,7 @@ func (s *Server) openNotifier(ctx context.Context) {
 		Name: "propensity_webhooks_waiting", Help: "Deliveries that wait for their next attempt.",
 	}, func() float64 { return float64(waiting.Load()) }))
 	s.notifier = notify.New(notify.Config{
-		DB: s.cfg.Database, Logger: s.log, Private: s.cfg.WebhookPrivate,
+		DB: s.cfg.Database, Logger: s.log, Private: s.cfg.WebhookPrivate, Wrap: s.traces.outgoing,
 		Tried: func(result string) { results.WithLabelValues(result).Inc() },
 	})
 	s.background.Go(func() { s.notifier.Run(ctx) })
@@ -52,7 +52,7 @@ func (s *Server) openNotifier(ctx context.Context) {
 	s.telling(ctx, "drift", judgeEvery, always, func(ctx context.Context) error { return s.notifier.Drifted(ctx, s.findings()) })
 	if len(s.cfg.Falls) > 0 {
 		u := &usage{falls: s.cfg.Falls, seen: make(chan []notify.Usage, maxSeenUsage), unseen: results.WithLabelValues("unseen")}
-		s.usage = u
+		s.fallen = u
 		s.background.Go(func() { u.run(ctx, s) })
 	}
 }

@@ -63,8 +63,9 @@ type serveParts struct {
 	ledger  ledgerFlags
 	observe observeFlags
 	access  accessFlags
-	notify notifyFlags
-	change changeFlags
+	notify  notifyFlags
+	traces  tracesFlags
+	change  changeFlags
 }
 
 func (p *serveParts) describe(f *pflag.FlagSet) {
@@ -72,6 +73,7 @@ func (p *serveParts) describe(f *pflag.FlagSet) {
 	p.observe.describe(f)
 	p.access.describe(f)
 	p.notify.describe(f)
+	p.traces.describe(f)
 	p.change.describe(f)
 }
 
@@ -80,6 +82,7 @@ func (p *serveParts) fill(ctx context.Context, cfg *serve.Config) (closing func(
 	p.access.fill(cfg)
 	p.change.fill(cfg)
 	p.observe.fill(cfg)
+	p.traces.fill(cfg)
 	if closing, err = p.ledger.fill(ctx, cfg); err != nil {
 		return closing, err
 	}
