@@ -56,14 +56,14 @@ func trainingTable() (*datasets.Table, []int64) {
 }
 
 // artifactFiles makes a linear model of churn or a tree model of upsell, whose
-// scores differ by variant.
-func artifactFiles(t testing.TB, name string, variant int) models.Files {
+// scores differ by variant, with changes of the test's own.
+func artifactFiles(t testing.TB, name string, variant int, edits ...func(*models.Artifact)) models.Files {
 	t.Helper()
 	table, moments := trainingTable()
-	return artifactOf(t, name, variant, table, moments)
+	return artifactOf(t, name, variant, table, moments, edits...)
 }
 
-func artifactOf(t testing.TB, name string, variant int, table *datasets.Table, moments []int64) models.Files {
+func artifactOf(t testing.TB, name string, variant int, table *datasets.Table, moments []int64, edits ...func(*models.Artifact)) models.Files {
 	t.Helper()
 	encoder, left, err := features.FitEncoder(table, moments)
 	if err != nil || len(left) > 0 {
@@ -93,6 +93,9 @@ func artifactOf(t testing.TB, name string, variant int, table *datasets.Table, m
 		},
 		Encoder: encoder, Model: model, Calibration: models.Calibration{Kind: models.CalibrationPlatt, Slope: 0.9, Intercept: -0.05},
 		Ranking: ranking, Spec: []byte("version: 1\n"), Card: []byte("# churn\n"), Report: []byte("<!DOCTYPE html>\n"),
+	}
+	for _, edit := range edits {
+		edit(a)
 	}
 	f, err := a.Files()
 	if err != nil {
@@ -147,9 +150,9 @@ func treeModel(t testing.TB, e *features.Encoder, variant int) *tree.Ensemble {
 }
 
 // publish adds a version and, with an alias, promotes it.
-func publish(t testing.TB, r *registry.Registry, name string, variant int, alias string) int {
+func publish(t testing.TB, r *registry.Registry, name string, variant int, alias string, edits ...func(*models.Artifact)) int {
 	t.Helper()
-	n, err := r.Publish(context.Background(), name, artifactFiles(t, name, variant), registry.Event{})
+	n, err := r.Publish(context.Background(), name, artifactFiles(t, name, variant, edits...), registry.Event{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ type scoreOptions struct {
 	threshold    float64
 	hasThreshold bool
 	only         fieldSet // the fields of the answer that are wanted; none: all
+	everyModel   bool     // of POST /v1/score, whose answers have fields of their own
 }
 
 // fieldSet is a set of fields of an answer, a bit each.
@@ -41,6 +42,7 @@ const (
 	fieldCoverage
 	fieldReasons
 	fieldWarnings
+	fieldAtStake // of POST /v1/score alone
 )
 
 var answerFields = [...]string{
@@ -152,6 +154,9 @@ func (q *request) readField(s *scanner, here string, n int) error {
 		return err
 	}
 	i := slices.Index(answerFields[:], name)
+	if name == atStakeField && q.everyModel {
+		i = fieldAtStake
+	}
 	if i < 0 {
 		q.fault(at(), "an answer has no field %q; it has %s", clip(name), strings.Join(answerFields[:], ", "))
 		return nil

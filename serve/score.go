@@ -17,6 +17,7 @@ import (
 
 func (s *Server) scoreRoutes(e *gin.Engine) {
 	may := s.allow(scopeScore)
+	e.POST("/v1/score", may, s.scoreAll)
 	e.POST("/v1/models/:name/score", may, s.score)
 	e.POST(`/v1/models/:name/score\:batch`, may, s.scoreBatch)
 }
