@@ -36,6 +36,9 @@ func TestChangesAreThoseOfTheScoresInOrder(t *testing.T) {
 					if err := l.Record(s); err != nil {
 						t.Error(err)
 					}
+					if n%3 == 0 { // or else most are committed with the one before
+						flush(t, l)
+					}
 				}
 			})
 		}
