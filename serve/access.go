@@ -234,6 +234,10 @@ func (s *Server) openAccess(ctx context.Context) error {
 	if s.tls != nil {
 		s.background.Go(func() { s.tls.watch(ctx, s.cfg.Poll) })
 	}
+	if s.keys != nil && s.cfg.Database != nil {
+		s.days = dayLog{db: s.cfg.Database, ring: s.keys}
+		s.background.Go(func() { s.days.watch(ctx, s.log) })
+	}
 	return nil
 }
 

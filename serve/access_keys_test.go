@@ -2,11 +2,14 @@ package serve
 
 import (
 	"bytes"
+	"context"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"propensity/serve/database"
 	"propensity/serve/keys"
 )
 
@@ -158,4 +161,41 @@ func TestKeysOverTheAPI(t *testing.T) {
 		}
 		checkProblem(t, got, c.status)
 	}
+}
+
+// A day is had once, though a server starts anew, and from all servers of a database
+// together.
+func TestDayOfAllServers(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, db *database.DB) {
+		path := filepath.Join(t.TempDir(), "keys.json")
+		_, text := makeKey(t, path, keys.Key{Scopes: []string{scopeScore}, Daily: 4})
+		body := requestOf("A", wholeRow)
+		left := func(f *fixture, want string) {
+			t.Helper()
+			if err := f.server.days.share(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			got := f.ask(t, "POST", scorePath, text, body)
+			if day, _, _ := strings.Cut(got.header.Get("RateLimit"), ";t="); day != `"day";r=`+want {
+				t.Errorf("%d %s, want %s", got.status, day, want)
+			}
+			if err := f.server.days.share(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// The servers' own sharing would come between; it is over before the first request.
+		start := func() *fixture {
+			f := churn(t, Config{Keys: path, Database: db})
+			f.server.stop()
+			f.server.background.Wait()
+			return f
+		}
+		a, b := start(), start()
+		left(a, "4") // as it was before the score went out
+		left(b, "3")
+		left(a, "2")
+		left(start(), "1")
+		left(b, "0")
+		left(a, "0")
+	})
 }

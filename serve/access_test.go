@@ -92,7 +92,7 @@ const scorePath = "/v1/models/churn/score"
 func openToAll(route string) bool {
 	return slices.Contains([]string{
 		"GET /livez", "GET /readyz", "GET /openapi.yaml", "GET /openapi.json", "GET /docs",
-		"GET /v2", "GET /v2/health/live", "GET /v2/health/ready", "GET /ping", "GET /health", "GET /version",
+		"GET /v2/health/live", "GET /v2/health/ready", "GET /ping", "GET /health",
 	}, route)
 }
 

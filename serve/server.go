@@ -194,6 +194,7 @@ type Server struct {
 	headers     headers
 	connections *connections
 	auditLog    auditLog
+	days        dayLog         // unused without keys or a database
 	background  sync.WaitGroup // what Close waits for besides
 
 	notifier *notify.Notifier // nil: there is no database

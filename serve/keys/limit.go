@@ -13,8 +13,10 @@ type usage struct {
 	mu     sync.Mutex
 	tokens float64 // left in the bucket as of at
 	at     time.Time
-	day    int64 // number of the day that used counts, of UTC, from 1970
-	used   int64
+	day    int64 // of used: see Usage
+	used   int64 // by this Ring
+	told   int64 // part of used that others know of
+	others int64 // by others, as far as this Ring knows
 }
 
 // Limits is what a key has left: of its rate by a token bucket, of its day by a count.
@@ -87,10 +89,53 @@ func (u *usage) today(k *Key, now time.Time) (left int64, midnight time.Duration
 	us := now.UnixMicro()
 	today := us / day.Microseconds()
 	if today > u.day {
-		u.day, u.used = today, 0
+		u.day, u.used, u.told, u.others = today, 0, 0, 0
 	}
-	return k.Daily - u.used, time.Duration((today+1)*day.Microseconds()-us) * time.Microsecond
+	return k.Daily - u.used - u.others, time.Duration((today+1)*day.Microseconds()-us) * time.Microsecond
 }
 
 // seconds is rounded up, so that who waits so long does not come too early.
 func seconds(s float64) time.Duration { return time.Duration(math.Ceil(min(s, 1e9) * 1e9)) }
+
+// Usage is what a key took of a day, for servers that share their counts.
+type Usage struct {
+	ID    string
+	Day   int64 // number of the day of UTC, from 1970
+	New   int64 // by this Ring, not yet shared
+	Total int64 // by all, which Share takes
+}
+
+// Usage is what each key took of today.
+func (r *Ring) Usage() []Usage {
+	now := r.now()
+	h := r.current()
+	var out []Usage
+	for i := range h.list {
+		k := h.byID[h.list[i].ID]
+		if k == nil {
+			continue
+		}
+		k.usage.mu.Lock()
+		k.usage.today(&k.Key, now)
+		out = append(out, Usage{k.Key.ID, k.usage.day, k.usage.used - k.usage.told, k.usage.used + k.usage.others})
+		k.usage.mu.Unlock()
+	}
+	return out
+}
+
+// Share takes what Usage gave, once others know what was New and told the Total.
+func (r *Ring) Share(list []Usage) {
+	h := r.current()
+	for _, one := range list {
+		k := h.byID[one.ID]
+		if k == nil {
+			continue
+		}
+		k.usage.mu.Lock()
+		if k.usage.day == one.Day {
+			k.usage.told += one.New
+			k.usage.others = one.Total - k.usage.told
+		}
+		k.usage.mu.Unlock()
+	}
+}

@@ -76,3 +76,58 @@ func TestLimitsByHand(t *testing.T) {
 		t.Errorf("no limits: %+v", l)
 	}
 }
+
+// Two rings that tell each other what they took give no more together than one alone;
+// what one took before it began anew counts; a new day counts from 0.
+func TestSharedDays(t *testing.T) {
+	path, c := newPath(t), &clock{at: noon}
+	_, text := create(t, path, Key{Daily: 10})
+	a, b := open(t, path, c, nil), open(t, path, c, nil)
+	total := map[int64]int64{}
+	share := func(r *Ring) {
+		list := r.Usage()
+		for i := range list {
+			total[list[i].Day] += list[i].New
+			list[i].Total = total[list[i].Day]
+		}
+		r.Share(list)
+	}
+	spend := func(r *Ring, n int, want bool) {
+		t.Helper()
+		h, err := r.Find(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range n {
+			if h.Spend(1) != want {
+				t.Fatalf("a score is given: %v", !want)
+			}
+		}
+	}
+	spend(a, 4, true)
+	spend(b, 3, true)
+	share(a)
+	share(b)
+	share(a)
+	spend(a, 1, true)
+	share(a)
+	share(a)
+	share(b)
+	if ra, rb := a.Usage()[0], b.Usage()[0]; ra.Total != 8 || rb.Total != 8 || ra.New+rb.New != 0 {
+		t.Errorf("%+v %+v", ra, rb)
+	}
+	spend(b, 2, true)
+	spend(b, 1, false)
+	share(b)
+	again := open(t, path, c, nil)
+	share(again)
+	spend(again, 1, false)
+	spend(a, 2, true) // it does not know of those of b yet
+	share(a)
+	spend(a, 1, false)
+	c.pass(12 * time.Hour)
+	spend(a, 10, true)
+	share(a)
+	share(b)
+	spend(b, 1, false)
+}

@@ -131,7 +131,7 @@ func (r *Ring) Find(text string) (*Holder, error) {
 	return h, nil
 }
 
-// Used is what keys have taken of their day so far.
+// Used is what a key has taken of its day so far.
 func (r *Ring) Used(id string) int64 {
 	h := r.current().byID[id]
 	if h == nil {
@@ -140,7 +140,7 @@ func (r *Ring) Used(id string) int64 {
 	h.usage.mu.Lock()
 	defer h.usage.mu.Unlock()
 	h.usage.today(&h.Key, r.now())
-	return h.usage.used
+	return h.usage.used + h.usage.others
 }
 
 // List is all keys, also those revoked, in the order in which they were made.
