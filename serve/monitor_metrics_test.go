@@ -219,3 +219,22 @@ func TestDashboard(t *testing.T) {
 	}
 	promtool(t, "", "check", "rules", path)
 }
+
+// What the monitor tells is in the documentation.
+func TestMetricsAreDocumented(t *testing.T) {
+	b, err := os.ReadFile("../docs/MONITORING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented, found := string(b), 0
+	for name := range told(t, full(t)) {
+		if strings.HasPrefix(name, "propensity_monitor_") || name == "propensity_values_total" {
+			if found++; !strings.Contains(documented, "`"+name+"`") {
+				t.Errorf("docs/MONITORING.md has no %s", name)
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("%d metrics of the monitor", found)
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +16,7 @@ import (
 )
 
 func TestMonitorTable(t *testing.T) {
-	inFolder(t)
+	before := inFolder(t)
 	trainChurn(t, "--quick")
 	write(t, "same.csv", accountsCSV(400, 2))
 	s := must(t, exitDone, "monitor", "churn", "--data", "same.csv")
@@ -27,6 +29,14 @@ func TestMonitorTable(t *testing.T) {
 	s = must(t, exitNo, "monitor", "churn", "--data", "burst.csv")
 	mentions(t, s.out, "fix_the_pipe: plan: ", "unseen")
 	mentions(t, s.err, "fix_the_pipe")
+	golden(t, before, "monitor.txt", s.out)
+	example, err := os.ReadFile(filepath.Join(before, "../../docs/MONITORING.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(example), "```\n"+s.out+"```\n") {
+		t.Error("docs/MONITORING.md shows something else than testdata/monitor.txt")
+	}
 	r := decode[monitor.Report](t, must(t, exitNo, "monitor", "churn", "--data", "burst.csv", "--json").out)
 	if r.Verdict != monitor.FixPipe || r.Findings[0].Column != "plan" || r.Settled == nil {
 		t.Errorf("%+v", r.Findings)

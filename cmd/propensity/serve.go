@@ -63,6 +63,7 @@ type serveParts struct {
 	ledger  ledgerFlags
 	observe observeFlags
 	access  accessFlags
+	monitor monitorFlags
 	notify  notifyFlags
 	traces  tracesFlags
 	change  changeFlags
@@ -72,6 +73,7 @@ func (p *serveParts) describe(f *pflag.FlagSet) {
 	p.ledger.describe(f)
 	p.observe.describe(f)
 	p.access.describe(f)
+	p.monitor.describe(f)
 	p.notify.describe(f)
 	p.traces.describe(f)
 	p.change.describe(f)
@@ -80,6 +82,9 @@ func (p *serveParts) describe(f *pflag.FlagSet) {
 // fill puts them in cfg. closing, never nil, is to be called after the server's Close.
 func (p *serveParts) fill(ctx context.Context, cfg *serve.Config) (closing func(), err error) {
 	p.access.fill(cfg)
+	if err := p.monitor.fill(cfg); err != nil {
+		return func() {}, err
+	}
 	p.change.fill(cfg)
 	p.observe.fill(cfg)
 	p.traces.fill(cfg)

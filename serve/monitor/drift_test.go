@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"flag"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -9,15 +10,21 @@ import (
 	"propensity/datasets"
 )
 
+var long = flag.Bool("long", false, "simulate for minutes")
+
 // Rows of the very company that was learnt from raise no alarm, however few or many: of
 // all runs, at most the share Level may.
 func TestNothingMovedRaisesNoAlarm(t *testing.T) {
 	w := &world{numbers: 29} // 35 columns
 	runs, alarms := 0, 0
+	sizes := []struct{ rows, times int }{{10, 100}, {35, 80}, {100, 30}, {1000, 5}, {10_000, 1}}
+	if *long {
+		sizes = []struct{ rows, times int }{{10, 2000}, {35, 2000}, {100, 1000}, {300, 300}, {1000, 100}, {10_000, 20}, {100_000, 3}}
+	}
 	for seed, base := range []int{300, 10_000} {
 		scorer := w.scorer(t, base, uint64(seed+1))
 		s := NewShape("churn", 1, scorer)
-		for _, c := range []struct{ rows, times int }{{10, 100}, {35, 80}, {100, 30}, {1000, 5}, {10_000, 1}} {
+		for _, c := range sizes {
 			for k := range c.times {
 				rng := rand.New(rand.NewPCG(uint64(seed), uint64(1000*c.rows+k)))
 				counts := w.count(t, scorer, s, c.rows, rng)
