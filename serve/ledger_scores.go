@@ -16,7 +16,7 @@ import (
 )
 
 func (s *Server) ledgerRoutes(e *gin.Engine) {
-	e.POST("/v1/outcomes", s.allow(scopeWrite), s.needLedger, s.addOutcomes)
+	e.POST("/v1/outcomes", s.allow(scopeWrite), s.needLedger, s.idempotent(s.cfg.MaxEventsBody), s.addOutcomes)
 	e.GET("/v1/accounts/:id/scores", s.allow(scopeRead), s.needLedger, s.getScores)
 	e.DELETE("/v1/accounts/:id", s.allow(scopeAdmin), s.forgetAccount)
 }
@@ -102,7 +102,7 @@ const (
 // became of each.
 func (s *Server) getScores(c *gin.Context) {
 	q := ledger.Query{Model: c.Query("model"), Limit: defaultScores}
-	if text := c.Query("limit"); text != "" {
+	if text, given := c.GetQuery("limit"); given {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > maxScores {
 			s.fail(c, refuse(http.StatusBadRequest, fmt.Sprintf("limit %q is no whole number, 1 to %d", clip(text), maxScores)))
@@ -110,7 +110,7 @@ func (s *Server) getScores(c *gin.Context) {
 		}
 		q.Limit = n
 	}
-	if text := c.Query("before"); text != "" {
+	if text, given := c.GetQuery("before"); given {
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || n < 1 {
 			s.fail(c, refuse(http.StatusBadRequest, fmt.Sprintf("before %q is no number of a score: take next of the last answer", clip(text))))

@@ -31,6 +31,9 @@ by its id alone, from the facts that were posted or loaded (propensity load).
   POST /invocations                   MLflow's
   POST /v1/events                     facts, with --store
   PUT, GET /v1/accounts/{id}          attributes; what is known of an account
+  POST /v1/outcomes                   what then happened
+  GET  /v1/accounts/{id}/scores       the scores that were given, and what became of them
+  DELETE /v1/accounts/{id}            forget an account
   GET  /v1/models, /v1/models/{name}, /livez, /readyz, /metrics
 
 Settings come from the flags, then the environment (--max-connections is
