@@ -3,12 +3,15 @@ package serve
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -404,6 +407,22 @@ func TestSecureHeaders(t *testing.T) {
 			h.Get("Cache-Control") != c.cache || h.Get("Strict-Transport-Security") != "" || h.Get("Access-Control-Allow-Origin") != "" || h.Get("Server") != "" || h.Get("X-Request-Id") == "" {
 			t.Errorf("%s %s: %v", c.method, c.path, h)
 		}
+	}
+}
+
+// The page of the API may have its own style and nothing else; the hash is that of what
+// stands between the tags, as a browser takes it.
+func TestPolicyOfThePage(t *testing.T) {
+	f := churn(t, Config{})
+	got := f.get(t, "/docs")
+	style := regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindAllSubmatch(got.body, -1)
+	if len(style) != 1 || bytes.Contains(got.body, []byte(" style=")) || bytes.Contains(got.body, []byte("<script")) {
+		t.Fatalf("%d styles", len(style))
+	}
+	sum := sha256.Sum256(style[0][1])
+	want := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	if policy := got.header.Get("Content-Security-Policy"); policy != want {
+		t.Errorf("%s\nwant %s", policy, want)
 	}
 }
 

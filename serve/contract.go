@@ -3,6 +3,7 @@ package serve
 import (
 	_ "embed"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/gin-gonic/gin"
@@ -41,6 +42,9 @@ func (s *Server) document(contentType string, form func() ([]byte, error)) gin.H
 		if err != nil {
 			s.fail(c, fmt.Errorf("openapi.yaml: %w", err))
 			return
+		}
+		if strings.HasPrefix(contentType, "text/html") {
+			c.Header("Content-Security-Policy", pagePolicy(text))
 		}
 		s.read(c, contentType, text, nil)
 	}
