@@ -25,6 +25,7 @@ type scoreOptions struct {
 	missing             []string
 	facts               bool
 	stream.Options
+	changedOptions
 }
 
 func (a *app) scoreCommand() *cobra.Command {
@@ -38,11 +39,19 @@ The output appears under its name only when it is whole.
 
 With --facts the rows are made of the facts that the project file names, by the features
 that the version learnt with: of the accounts that the model is about at --as-of (the
-newest arrival).`,
+newest arrival).
+
+With --last the scores are held against those of an earlier run: how many accounts move
+up or down, leave band A or come into it. If more than --max-changed of them change their
+band, or the mean probability moves by more than --max-shift, nothing is written and the
+exit code is 3.`,
 		Example: `  propensity score churn@champion --in accounts.parquet --out scores.csv
   cat accounts.ndjson | propensity score churn --in - --out - --out-format ndjson
   propensity score churn@7 --in accounts.csv.gz --out scores.parquet --reasons 3
-  propensity score churn --facts --out scores.csv`,
+  propensity score churn --facts --out scores.csv
+  propensity score churn --in accounts.csv --last monday.csv --changed-only --out changed.csv --whole tuesday.csv
+  propensity score churn --in accounts.csv --last monday.csv --dry-run
+  propensity score churn --in accounts.csv --out crm --crm salesforce --crm-id Account_Key__c --crm-field probability=Churn__c,reasons=Churn_Why__c`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return a.score(c.Context(), args[0], o) },
 	}
@@ -58,6 +67,7 @@ newest arrival).`,
 	f.BoolVar(&o.AllowMissing, "allow-missing", false, "take columns that the table lacks as missing")
 	f.StringVar(&o.Account, "account", "", "`column` of the account (default: that of the training table)")
 	f.StringSliceVar(&o.missing, "missing", nil, "`texts` that mean a missing value in every column")
+	o.describe(f)
 	return c
 }
 
@@ -68,6 +78,9 @@ func (a *app) score(ctx context.Context, name string, o scoreOptions) error {
 	}
 	if o.Reasons < 0 {
 		return fmt.Errorf("%w: --reasons %d is negative", errUsage, o.Reasons)
+	}
+	if err := o.check(o.out); err != nil {
+		return err
 	}
 	o.AsOf = time.Now().UnixMicro()
 	if o.asOf != "" {
@@ -112,7 +125,7 @@ func (a *app) score(ctx context.Context, name string, o scoreOptions) error {
 
 // scoreRows scores what a source gives.
 func (a *app) scoreRows(ctx context.Context, scorer *models.Scorer, ref registry.Ref, in stream.Source, o *scoreOptions, f datasets.Format, display *stages) error {
-	out, err := a.sink(o.out, f)
+	out, err := a.outputs(scorer, o, f)
 	if err != nil {
 		return err
 	}
@@ -121,15 +134,19 @@ func (a *app) scoreRows(ctx context.Context, scorer *models.Scorer, ref registry
 		out.Abort()
 		return inFile(o.in, err)
 	}
-	if err := out.Commit(); err != nil {
+	comparison, err := out.Commit(&o.changedOptions)
+	if err != nil && !jumped(err) {
 		return err
 	}
 	display.wait()
-	if a.json && o.out != "-" {
-		return a.printJSON(summary{ref.Name, ref.Version, sum})
+	if a.json && (o.out != "-" || o.dryRun) {
+		return errors.Join(a.printJSON(summary{ref.Name, ref.Version, sum, comparison}), err)
 	}
 	a.showSummary(ref, sum)
-	return nil
+	if comparison != nil {
+		a.showComparison(&o.changedOptions, comparison)
+	}
+	return err
 }
 
 func parseFormat(flag, name string) (datasets.Format, error) {
@@ -215,6 +232,7 @@ type summary struct {
 	Model   string `json:"model"`
 	Version int    `json:"version"`
 	*stream.Summary
+	Changes *stream.Comparison `json:"changes,omitempty"`
 }
 
 // showSummary tells people what was done; the result itself is the file.
