@@ -263,11 +263,14 @@ const (
 )
 
 func (s *Server) listDeliveries(c *gin.Context) {
-	state := c.Query("state")
+	state, given := c.GetQuery("state")
 	limit, err := queryNumber(c, "limit", deliveriesDefault, deliveriesMost)
 	switch state {
-	case "", notify.StateWaiting, notify.StateDone, notify.StateDead:
+	case notify.StateWaiting, notify.StateDone, notify.StateDead:
 	default:
+		if !given {
+			break
+		}
 		err = refuse(http.StatusBadRequest, fmt.Sprintf("state %q is none: use waiting, done or dead", clip(state)))
 	}
 	if err != nil {

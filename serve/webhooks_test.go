@@ -247,6 +247,7 @@ func TestWebhookRefusals(t *testing.T) {
 		{"POST", "/v1/webhooks/wh_none/replay", `{"events":[]}`, 422},
 		{"GET", "/v1/webhooks/wh_none/deliveries", ``, 404},
 		{"GET", "/v1/webhooks/wh_none/deliveries?state=lost", ``, 400},
+		{"GET", "/v1/webhooks/wh_none/deliveries?state=", ``, 400},
 		{"GET", "/v1/webhooks/wh_none/deliveries?limit=0", ``, 400},
 		{"GET", "/v1/webhooks/wh_none/deliveries/msg_none", ``, 404},
 	} {

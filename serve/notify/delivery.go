@@ -30,6 +30,9 @@ type Delivery struct {
 	Body     string // as it is sent; only of one that was asked for by its event
 }
 
+// maxID bounds what is looked for as an id; those of our own are shorter.
+const maxID = 100
+
 const deliveryColumns = `d.endpoint, d.event, e.type, e.model, e.at, d.state, d.attempts, d.due, d.tried, d.status, d.error`
 
 func (d *Delivery) fields() []any {
@@ -42,7 +45,7 @@ func (n *Notifier) Deliveries(ctx context.Context, endpoint, state, after string
 	if _, err := n.Endpoint(ctx, endpoint); err != nil {
 		return nil, err
 	}
-	where, args := ``, []any{endpoint, after}
+	where, args := ``, []any{endpoint, clip(after, maxID)}
 	if state != "" {
 		where, args = ` AND d.state = ?`, append(args, state)
 	}
@@ -72,7 +75,7 @@ func (n *Notifier) Delivery(ctx context.Context, endpoint, event string) (Delive
 	}
 	var d Delivery
 	err := n.cfg.DB.QueryRowContext(ctx, n.cfg.DB.Rebind(`SELECT `+deliveryColumns+`, e.body FROM notify_deliveries d JOIN notify_events e ON e.id = d.event
-		WHERE d.endpoint = ? AND d.event = ?`), endpoint, event).Scan(append(d.fields(), &d.Body)...)
+		WHERE d.endpoint = ? AND d.event = ?`), clip(endpoint, maxID), clip(event, maxID)).Scan(append(d.fields(), &d.Body)...)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return d, fmt.Errorf("webhook %q: delivery %q: %w", clip(endpoint, 100), clip(event, 100), ErrNotFound)
@@ -110,7 +113,7 @@ func (n *Notifier) Replay(ctx context.Context, endpoint string, events ...string
 		}
 		for _, event := range events {
 			there := 0
-			err := tx.QueryRowContext(ctx, n.cfg.DB.Rebind(`SELECT 1 FROM notify_deliveries WHERE endpoint = ? AND event = ?`), endpoint, event).Scan(&there)
+			err := tx.QueryRowContext(ctx, n.cfg.DB.Rebind(`SELECT 1 FROM notify_deliveries WHERE endpoint = ? AND event = ?`), endpoint, clip(event, maxID)).Scan(&there)
 			if errors.Is(err, sql.ErrNoRows) {
 				return nil, fmt.Errorf("webhook %q: delivery %q: %w", endpoint, clip(event, 100), ErrNotFound)
 			}

@@ -62,8 +62,8 @@ func (n *Notifier) check(e *Endpoint) error {
 		}
 	}
 	for _, m := range e.Models {
-		if m == "" || len(m) > 200 || len(e.Models) > 1000 {
-			return fmt.Errorf("%w: models: a name has 1 to 200 bytes, and there are at most 1,000", ErrEndpoint)
+		if m == "" || len(m) > 200 || strings.ContainsRune(m, 0) || len(e.Models) > 1000 {
+			return fmt.Errorf("%w: models: a name has 1 to 200 bytes, none of them zero, and there are at most 1,000", ErrEndpoint)
 		}
 	}
 	e.Types, e.Models = inOrder(e.Types), inOrder(e.Models)

@@ -77,6 +77,32 @@ func TestEndpoints(t *testing.T) {
 	})
 }
 
+// An id that no table can hold is one that is not there.
+func TestHostileIDs(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB) {
+		ctx, c := context.Background(), newClock()
+		n, r := newNotifier(db, c), newReceiver(t, c)
+		e := r.add(t, n, Endpoint{})
+		for _, id := range []string{"", "\x00", "\xff", "a\x00b", "' OR 1=1 --", strings.Repeat("x", 1<<16)} {
+			_, err1 := n.Endpoint(ctx, id)
+			_, err2 := n.Delivery(ctx, e.ID, id)
+			_, err3 := n.Delivery(ctx, id, id)
+			_, err4 := n.Replay(ctx, e.ID, id)
+			for k, err := range []error{err1, err2, err3, err4} {
+				if !errors.Is(err, ErrNotFound) {
+					t.Errorf("%d: %.20q: %v", k, id, err)
+				}
+			}
+			if _, err := n.Deliveries(ctx, e.ID, "", id, 10); err != nil {
+				t.Errorf("after %.20q: %v", id, err)
+			}
+		}
+		if _, _, err := n.Add(ctx, Endpoint{URL: "https://hooks.example.com", Models: []string{"a\x00b"}}); !errors.Is(err, ErrEndpoint) {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
 func TestEndpointsAreChecked(t *testing.T) {
 	ctx := context.Background()
 	n := New(Config{DB: sqlite(t)})

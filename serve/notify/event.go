@@ -38,7 +38,7 @@ type Event struct {
 	Data    any    // fit for JSON; of the shape that Type has
 }
 
-// BandChanged: a score took an account into another band.
+// BandChanged says that a score took an account into another band.
 type BandChanged struct {
 	Account  string  `json:"account"`
 	Model    string  `json:"model"`
@@ -49,7 +49,7 @@ type BandChanged struct {
 	Is       float64 `json:"probability"`
 }
 
-// UsageFell: a column of an account's row fell below a threshold that it was not below
+// UsageFell says that a column of an account's row fell below a threshold that it was not below
 // when the account was last scored.
 type UsageFell struct {
 	Account   string  `json:"account"`
@@ -62,7 +62,7 @@ type UsageFell struct {
 	AsOf      string  `json:"as_of"`
 }
 
-// AliasMoved: an alias of a model points at another version.
+// AliasMoved says that an alias of a model points at another version.
 type AliasMoved struct {
 	Model    string `json:"model"`
 	Alias    string `json:"alias"`
@@ -73,7 +73,7 @@ type AliasMoved struct {
 	Note     string `json:"note,omitempty"`
 }
 
-// DriftFound: a version sees what it was not trained for.
+// DriftFound says that a version sees what it was not trained for.
 type DriftFound struct {
 	Model   string `json:"model"`
 	Version int    `json:"version"`
