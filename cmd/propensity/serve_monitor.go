@@ -17,13 +17,17 @@ func (o *monitorFlags) describe(f *pflag.FlagSet) {
 }
 
 func (o *monitorFlags) fill(cfg *serve.Config) (err error) {
-	if cfg.MonitorWindow, err = parseDays(o.window); err != nil {
-		return fmt.Errorf("%w: --monitor-window: %w", errUsage, err)
+	if o.window != "" {
+		if cfg.MonitorWindow, err = parseDays(o.window); err != nil {
+			return fmt.Errorf("%w: --monitor-window: %w", errUsage, err)
+		}
 	}
-	if cfg.MonitorKeep, err = parseDays(o.keep); err != nil {
-		return fmt.Errorf("%w: --monitor-keep: %w", errUsage, err)
+	if o.keep != "" {
+		if cfg.MonitorKeep, err = parseDays(o.keep); err != nil {
+			return fmt.Errorf("%w: --monitor-keep: %w", errUsage, err)
+		}
 	}
-	if cfg.MonitorWindow > cfg.MonitorKeep {
+	if cfg.MonitorKeep > 0 && cfg.MonitorWindow > cfg.MonitorKeep {
 		return fmt.Errorf("%w: --monitor-window %s is longer than --monitor-keep %s", errUsage, o.window, o.keep)
 	}
 	return nil

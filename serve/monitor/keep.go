@@ -171,7 +171,7 @@ func (m *Monitor) Flush(ctx context.Context) error {
 	defer m.database.Unlock()
 	now := m.o.Now()
 	sweep := now-now%hour != m.swept
-	if len(list) == 0 && !sweep {
+	if len(list) == 0 && !(sweep && m.migrated) { // what was never asked for makes no tables
 		return nil
 	}
 	if err := m.migrate(ctx); err != nil {
