@@ -12,6 +12,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"propensity/datasets"
+	"propensity/serve/database"
 	"propensity/serve/ledger"
 )
 
@@ -150,7 +151,7 @@ func (s *Server) forgetAccount(c *gin.Context) {
 		return
 	}
 	account := c.Param("id")
-	s.audit(c, "account.forget", "account with SHA-256 "+HashOf(account))
+	s.audit(c, actForget, forgottenDetail(account))
 	ctx, cancel := context.WithTimeout(c.Request.Context(), forgetTimeout)
 	defer cancel()
 	var out forgotten
@@ -174,6 +175,17 @@ func (s *Server) forgetAccount(c *gin.Context) {
 		}
 	}
 	writeJSON(c, http.StatusOK, "application/json", out)
+}
+
+const actForget = "account.forget"
+
+func forgottenDetail(account string) string { return "account with SHA-256 " + HashOf(account) }
+
+// AuditForget adds to the audit log of a database that an account was forgotten by a
+// program that is no server.
+func AuditForget(ctx context.Context, db *database.DB, account string) error {
+	l := auditLog{db: db}
+	return l.add(ctx, time.Now().UnixMicro(), &record{Act: actForget, Detail: forgottenDetail(account), Result: "done"})
 }
 
 // HashOf stands for an account where its id must not stand: the SHA-256 of it, in hex.

@@ -10,6 +10,7 @@ import (
 	"propensity/features/online"
 	"propensity/features/spec"
 	"propensity/serve"
+	"propensity/serve/database"
 	"propensity/serve/ledger"
 )
 
@@ -57,9 +58,11 @@ func (a *app) forget(ctx context.Context, account, address, store string) error 
 		}
 	}
 	if address != "off" {
-		err := a.withLedger(ctx, address, func(l *ledger.Ledger) (err error) {
-			sum.Forgotten, err = l.Forget(ctx, account)
-			return err
+		err := a.withDatabase(ctx, address, func(db *database.DB, l *ledger.Ledger) (err error) {
+			if sum.Forgotten, err = l.Forget(ctx, account); err != nil {
+				return err
+			}
+			return serve.AuditForget(ctx, db, account)
 		})
 		if err == nil {
 			err = forgetWebhooks(ctx, address, account)

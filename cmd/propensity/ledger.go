@@ -16,6 +16,7 @@ import (
 	"propensity/features/build"
 	"propensity/features/facts"
 	"propensity/serve"
+	"propensity/serve/database"
 	"propensity/serve/ledger"
 )
 
@@ -39,6 +40,11 @@ write scores, rows and outcomes as a table that train reads.`,
 
 // withLedger opens the ledger at an address for a command.
 func (a *app) withLedger(ctx context.Context, address string, do func(l *ledger.Ledger) error) error {
+	return a.withDatabase(ctx, address, func(_ *database.DB, l *ledger.Ledger) error { return do(l) })
+}
+
+// withDatabase is withLedger with the database that the ledger is in.
+func (a *app) withDatabase(ctx context.Context, address string, do func(db *database.DB, l *ledger.Ledger) error) error {
 	if address == "off" {
 		return fmt.Errorf("%w: --ledger off: there is nothing", errUsage)
 	}
@@ -49,7 +55,7 @@ func (a *app) withLedger(ctx context.Context, address string, do func(l *ledger.
 	defer db.Close()
 	l := ledger.Open(db, ledger.Options{})
 	defer l.Close() //nolint:errcheck // nothing was recorded
-	return do(l)
+	return do(db, l)
 }
 
 func (a *app) ledgerExportCommand() *cobra.Command {

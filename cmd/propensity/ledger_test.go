@@ -119,6 +119,15 @@ func TestLedgerShowAndForget(t *testing.T) {
 		t.Errorf("the account is named: %s", got.out)
 	}
 	mentions(t, must(t, exitFailed, "ledger", "show", "--account", "0003").err, "no score is kept")
+	db, err := database.Open(context.Background(), defaultLedger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var act, detail string
+	if err := db.QueryRow(`SELECT act, detail FROM audit_acts`).Scan(&act, &detail); err != nil || act != "account.forget" || !strings.HasPrefix(detail, "account with SHA-256 446e21f2") {
+		t.Errorf("%q %q, %v", act, detail, err)
+	}
 	s, err := online.Open(context.Background(), "sqlite:facts.db")
 	if err != nil {
 		t.Fatal(err)
