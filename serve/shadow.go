@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -20,9 +21,10 @@ import (
 // answers: nobody waits for it, and what finds no room is counted and left out.
 type shadow struct {
 	server *Server
-	// free and queue hold the same tasks, so many in all: memory is bounded, and to put
-	// one into the queue never waits.
+	// free and queue hold the same tasks, so many in all, and bytes are what those in the
+	// queue hold: memory is bounded, and to put one into the queue never waits.
 	free, queue chan *shadowed
+	bytes       atomic.Int64
 	results     *prometheus.CounterVec   // model, result
 	differences *prometheus.HistogramVec // model
 }
@@ -35,6 +37,7 @@ type shadowed struct {
 	probability float64
 	band        string
 	key, id     string // of the API key and of the HTTP request
+	size        int64
 }
 
 // openShadow starts to score challengers, if that is wanted.
@@ -85,12 +88,19 @@ func (h *shadow) offer(g *given) {
 		return
 	}
 	var t *shadowed
-	select {
-	case t = <-h.free:
-	default:
+	size := int64(len(g.request.text) + cellBytes*len(g.request.row))
+	if h.bytes.Add(size) <= maxShadowBytes {
+		select {
+		case t = <-h.free:
+		default:
+		}
+	}
+	if t == nil {
+		h.bytes.Add(-size)
 		m.pair.dropped.add()
 		return
 	}
+	t.size = size
 	t.pair, t.probability, t.band, t.key, t.id = m.pair, g.answer.Probability, g.answer.Band, caller(g.c), requestID(g.c)
 	t.text = append(t.text[:0], g.request.text...)
 	t.request = request{account: cloneText(g.request.account), moment: g.request.moment}
@@ -125,14 +135,20 @@ func (h *shadow) run(ctx context.Context) {
 			if cap(t.text) > maxShadowText {
 				t.text = nil
 			}
+			h.bytes.Add(-t.size)
 			t.pair, t.request = nil, request{}
 			h.free <- t
 		}
 	}
 }
 
-// maxShadowText bounds what a task holds on to between requests, in bytes.
-const maxShadowText = 16 << 10
+const (
+	// maxShadowBytes bounds what waits for challengers, and maxShadowText what a task holds
+	// on to between requests.
+	maxShadowBytes = 16 << 20
+	maxShadowText  = 16 << 10
+	cellBytes      = 64 // of a cell, about
+)
 
 // score has the challenger score, without reasons, and compares. A fault of ours costs
 // that one score.

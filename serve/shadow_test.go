@@ -241,8 +241,18 @@ func TestShadowDrops(t *testing.T) {
 	for _, h := range held {
 		f.server.shadow.free <- h
 	}
+	// Nor is there room for more than so many bytes.
+	f.server.shadow.bytes.Add(maxShadowBytes)
 	wantStatus(t, f.score(t, "churn", requestOf("A", wholeRow)), 200)
-	f.eventually(t, "compared", func() bool { return f.agreement(t).Scored == 1 })
+	if got := f.agreement(t); got.Dropped != n+1 || got.Scored != 0 {
+		t.Errorf("%+v", got)
+	}
+	f.server.shadow.bytes.Add(-maxShadowBytes)
+	wantStatus(t, f.score(t, "churn", requestOf("A", wholeRow)), 200)
+	f.eventually(t, "compared", func() bool { return f.agreement(t).Scored == 1 && len(f.server.shadow.free) == room })
+	if left := f.server.shadow.bytes.Load(); left != 0 {
+		t.Errorf("%d bytes of nothing", left)
+	}
 }
 
 // Nothing of a request is kept that lies in memory which the next one uses.
@@ -361,6 +371,8 @@ func BenchmarkShadowOffer(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		h.offer(g)
-		h.free <- <-h.queue
+		t := <-h.queue
+		h.bytes.Add(-t.size)
+		h.free <- t
 	}
 }
