@@ -75,7 +75,7 @@ const maxShown = 1000
 // champion sees at the moment as_of.
 func (s *Server) getAccount(c *gin.Context) {
 	moment := s.now()
-	if text := c.Query("as_of"); text != "" {
+	if text, given := c.GetQuery("as_of"); given {
 		t, err := time.Parse(time.RFC3339Nano, text)
 		if err != nil {
 			s.fail(c, refuse(http.StatusBadRequest, fmt.Sprintf("as_of %q is no time such as 2026-03-01T09:30:00Z (RFC 3339)", clip(text))))
@@ -122,7 +122,7 @@ func (s *Server) getAccount(c *gin.Context) {
 // readAccount answers with what is known. At no given moment the moment itself is no
 // part of what may be unchanged.
 func (s *Server) readAccount(c *gin.Context, out accountFacts) {
-	if c.Query("as_of") != "" {
+	if _, given := c.GetQuery("as_of"); given {
 		s.readJSON(c, out)
 		return
 	}

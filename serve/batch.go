@@ -33,6 +33,9 @@ func (s *Server) scoreBatch(c *gin.Context) {
 		s.scoreArrow(c)
 		return
 	}
+	if err == nil && c.Request.URL.RawQuery != "" {
+		err = refuse(http.StatusUnprocessableEntity, "the query says something of all rows, which is for Arrow streams: here each request has its own reasons, allow_missing and as_of")
+	}
 	if err != nil {
 		s.fail(c, err)
 		return

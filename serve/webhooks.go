@@ -328,6 +328,11 @@ func (s *Server) replayWebhook(c *gin.Context) {
 		return
 	}
 	count, err := s.notifier.Replay(c.Request.Context(), c.Param("id"), events...)
+	if errors.Is(err, notify.ErrNotFound) && len(events) > 0 {
+		if _, known := s.notifier.Endpoint(c.Request.Context(), c.Param("id")); known == nil { // it is an id in the body that is not there
+			err = refuse(http.StatusUnprocessableEntity, err.Error(), fault{err.Error(), "/events"})
+		}
+	}
 	if err != nil {
 		s.fail(c, err)
 		return
