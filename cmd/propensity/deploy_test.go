@@ -165,7 +165,7 @@ func TestDeployUnit(t *testing.T) {
 func TestDeployDockerfile(t *testing.T) {
 	text := deployFile(t, "Dockerfile")
 	for _, line := range []string{
-		"FROM scratch\n", "CGO_ENABLED=0 go build -trimpath -tags nomsgpack,grpcnotrace -ldflags='-s -w' ", "\nUSER 65532:65532\n",
+		"FROM scratch\n", "CGO_ENABLED=0 go build -trimpath -tags nomsgpack -ldflags='-s -w' ", "\nUSER 65532:65532\n",
 		"/etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/\n", "\nENTRYPOINT [\"/propensity\"]\nCMD [\"serve\"]\n", "\nENV PROPENSITY_SERVE_ADDR=:8080\n",
 	} {
 		if !strings.Contains(text, line) {

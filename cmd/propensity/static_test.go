@@ -17,7 +17,7 @@ import (
 
 // released is the program as it is released, which PROPENSITY_BINARY names:
 //
-//	CGO_ENABLED=0 go build -trimpath -tags nomsgpack,grpcnotrace -ldflags='-s -w' ./cmd/propensity
+//	CGO_ENABLED=0 go build -trimpath -tags nomsgpack -ldflags='-s -w' ./cmd/propensity
 func released(t *testing.T) string {
 	t.Helper()
 	path := os.Getenv("PROPENSITY_BINARY")
