@@ -47,7 +47,7 @@ const originShadow = 2
 // ledger is in Sync; then an error, which wraps ErrUnavailable, says that the score is
 // not in it.
 func (l *Ledger) Record(s *Score) error {
-	t, err := l.queued(nil, s)
+	t, err := l.queued(context.Background(), s, false)
 	if err != nil || !l.o.Sync {
 		return err
 	}
@@ -59,7 +59,7 @@ func (l *Ledger) Record(s *Score) error {
 // Wait of the ticket returns nil, so that many can be committed together; otherwise Wait
 // returns at once.
 func (l *Ledger) RecordMany(ctx context.Context, s *Score) (Ticket, error) {
-	return l.queued(ctx, s)
+	return l.queued(ctx, s, true)
 }
 
 // Ticket is a score on its way into the database; the zero Ticket is of none.
@@ -75,8 +75,8 @@ func (t Ticket) Wait() error {
 	return t.chunk.err
 }
 
-// queued puts a score into the queue. With a ctx it waits for room.
-func (l *Ledger) queued(ctx context.Context, s *Score) (Ticket, error) {
+// queued puts a score into the queue; with wait it waits for room.
+func (l *Ledger) queued(ctx context.Context, s *Score, wait bool) (Ticket, error) {
 	v := l.versionOf(s)
 	scratch := l.scratch.Get().(*[]byte)
 	b := append((*scratch)[:0], s.Account...)
@@ -87,7 +87,7 @@ func (l *Ledger) queued(ctx context.Context, s *Score) (Ticket, error) {
 		account: len(s.Account), band: len(s.Band), body: len(b) - len(s.Account) - len(s.Band),
 	}
 	c, err := l.queue.put(e, b, l.o.Sync)
-	for ctx != nil && errors.Is(err, errFull) && l.Err() == nil && l.queue.room(ctx) {
+	for wait && errors.Is(err, errFull) && l.Err() == nil && l.queue.room(ctx) {
 		c, err = l.queue.put(e, b, l.o.Sync)
 	}
 	*scratch = b

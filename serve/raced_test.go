@@ -1,0 +1,6 @@
+//go:build race
+
+package serve
+
+// raced: the race detector lets pools forget things at random.
+const raced = true
