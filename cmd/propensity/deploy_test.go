@@ -176,3 +176,25 @@ func TestDeployDockerfile(t *testing.T) {
 		t.Error("no such setting: addr")
 	}
 }
+
+// The direct dependencies are listed with the versions that go.mod has.
+func TestDeployDependencies(t *testing.T) {
+	text, err := os.ReadFile("../../docs/OPERATIONS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mod, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) (v\S+)$`).FindAllStringSubmatch(string(mod), -1) {
+		n++
+		if !regexp.MustCompile(`(?m)^\| ` + regexp.QuoteMeta(m[1]) + `( \(tests\))? \| ` + regexp.QuoteMeta(m[2]) + ` \| \d{4}-\d\d-\d\d \|$`).Match(text) {
+			t.Errorf("docs/OPERATIONS.md does not list %s %s", m[1], m[2])
+		}
+	}
+	if n < 10 {
+		t.Errorf("%d dependencies", n)
+	}
+}
