@@ -262,7 +262,11 @@ func (s *Server) giveBatch(c *gin.Context, w *work, v *version, b *tablestream.B
 	}
 	account := b.Scored.Column("account")
 	encoded, states := make([]float64, len(columns)), make([]features.State, len(columns))
+	asOf := ""
 	for i, moment := range b.Moments {
+		if i == 0 || moment != b.Moments[i-1] {
+			asOf = datasets.FormatTime(moment)
+		}
 		q.reset(e, moment)
 		q.hasRow, q.allowMissing, q.reasons = true, o.AllowMissing, o.Reasons
 		for j, column := range columns {
@@ -278,7 +282,7 @@ func (s *Server) giveBatch(c *gin.Context, w *work, v *version, b *tablestream.B
 		}
 		from := b.Answers
 		*a = models.Answer{
-			Account: q.account, Model: v.name, Version: v.number, AsOf: datasets.FormatTime(moment),
+			Account: q.account, Model: v.name, Version: v.number, AsOf: asOf,
 			Probability: from.Probability[i], Score: int(from.Score[i]), Percentile: from.Percentile[i], Band: from.Band.At(i).Text,
 			BaseRate: v.scorer.Artifact().Manifest.BaseRate, Reference: from.Reference, Coverage: from.Coverage[i],
 			Raw: from.Raw[i], Encoded: encoded, States: states, Reasons: a.Reasons[:0], Warnings: a.Warnings[:0],

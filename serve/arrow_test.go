@@ -1,13 +1,16 @@
 package serve
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"propensity/datasets"
 )
@@ -179,5 +182,64 @@ func TestArrowCutOff(t *testing.T) {
 	}
 	if _, err := answers.Next(); !errors.Is(err, datasets.ErrTruncated) && !errors.Is(err, datasets.ErrEncoding) {
 		t.Errorf("a stream that was cut off ends with %v", err)
+	}
+}
+
+// A client that does not read holds the server up, which then reads no more of the stream
+// and keeps no more than a record batch and its answer.
+func TestArrowBackpressure(t *testing.T) {
+	f := churn(t, Config{})
+	const rows, batches = 1000, 160
+	places := make([]int, rows)
+	for i := range places {
+		places[i] = i % 5
+	}
+	part := dialectTable(t).Take(places)
+	one, two := arrowBody(t, part).Bytes(), arrowBody(t, part, part).Bytes()
+	const end = 8 // the mark at the end of a stream
+	record := two[len(one)-end : len(two)-end]
+	sent := &counter{line: record, left: batches}
+	body := io.MultiReader(bytes.NewReader(one[:len(one)-end-len(record)]), sent, bytes.NewReader(one[len(one)-end:]))
+	req, err := http.NewRequest(http.MethodPost, f.http.URL+batchPath+"?reasons=1", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", arrowType)
+	resp, err := f.http.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var before int64 = -1
+	for now := sent.n.Load(); now != before; now = sent.n.Load() { // until nothing moves
+		before = now
+		time.Sleep(100 * time.Millisecond)
+	}
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	if all := int64(batches * len(record)); before == all {
+		t.Skipf("the system's socket buffers took all %d bytes of the batch", all)
+	}
+	if m.HeapAlloc > 64<<20 {
+		t.Errorf("%d MiB in use with a client that does not read", m.HeapAlloc>>20)
+	}
+	answers, err := datasets.OpenRecords(resp.Body, "answer", datasets.RecordOptions{Kinds: map[string]datasets.Kind{"probability": datasets.Number}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for {
+		part, err := answers.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil || part.Rows() != rows {
+			t.Fatal(part.Rows(), err)
+		}
+		n++
+	}
+	if n != batches {
+		t.Errorf("%d record batches, want %d", n, batches)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"propensity/datasets"
+	"propensity/models"
 	"propensity/models/registry"
 	"propensity/serve/ledger"
 )
@@ -296,12 +297,18 @@ func TestHalf(t *testing.T) {
 	}
 }
 
-func FuzzOIP(f *testing.F) {
-	s := churn(f, Config{})
-	v, err := s.server.version(f.Context(), "churn")
+// bareVersion is a version of churn without a server.
+func bareVersion(t testing.TB) *version {
+	t.Helper()
+	scorer, err := models.NewScorer(artifactFiles(t, "churn", 1))
 	if err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
+	return &version{name: "churn", number: 1, scorer: scorer}
+}
+
+func FuzzOIP(f *testing.F) {
+	v := bareVersion(f)
 	for _, binary := range []bool{false, true} {
 		head, tail := oipRequest(f, binary, binary)
 		f.Add(head+string(tail), len(head))
