@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -94,6 +96,12 @@ func (a *app) monitor(ctx context.Context, name string, o monitorOptions) error 
 func (a *app) monitorLedger(ctx context.Context, scorer *models.Scorer, shape *monitor.Shape, address string, window time.Duration) (r *monitor.Report, err error) {
 	now := time.Now()
 	span := monitor.Span{From: now.Add(-window).UnixMicro(), To: now.UnixMicro()}
+	// To open a ledger makes it if it is not there, and an empty one has nothing to say.
+	if path, ok := strings.CutPrefix(address, "sqlite:"); ok && !strings.Contains(path, "${") {
+		if _, err := os.Stat(strings.TrimPrefix(path, "//")); err != nil {
+			return nil, fmt.Errorf("--ledger: %w", err)
+		}
+	}
 	db, err := openDatabase(ctx, address)
 	if err != nil {
 		return nil, err

@@ -51,6 +51,7 @@ func TestMonitorTable(t *testing.T) {
 		{exitUsage, "monitor churn --since never", "length of time"},
 		{exitUsage, "monitor churn --ledger nowhere", "address"},
 		{exitUsage, "monitor CHURN@ --data same.csv", "CHURN"},
+		{exitFailed, "monitor churn", "ledger.db"},
 		{exitFailed, "monitor nobody --data same.csv", "nobody"},
 		{exitFailed, "monitor churn --data none.csv", "none.csv"},
 	} {
