@@ -163,3 +163,14 @@ func FuzzParse(f *testing.F) {
 		s.Judge(c, Span{}, nil)
 	})
 }
+
+// BenchmarkJudge is what a judgement of 40 columns costs.
+func BenchmarkJudge(b *testing.B) {
+	w := &world{numbers: 34}
+	scorer := w.scorer(b, 5000, 1)
+	s := NewShape("churn", 1, scorer)
+	counts := w.count(b, scorer, s, 5000, rand.New(rand.NewPCG(1, 1)))
+	for b.Loop() {
+		s.Judge(counts, Span{}, nil)
+	}
+}
