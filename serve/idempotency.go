@@ -97,6 +97,7 @@ func (s *Server) onlyOnce(c *gin.Context, values []string, most int64) error {
 	case errors.Is(err, errOther):
 		return refuse(http.StatusUnprocessableEntity, err.Error())
 	case errors.Is(err, errInFlight):
+		c.Header("Retry-After", "1")
 		return refuse(http.StatusConflict, err.Error())
 	case err != nil:
 		s.log.Error("idempotency", slog.Any("error", err))
