@@ -75,7 +75,7 @@ func (s *Server) record(g *given) error {
 	}
 	v, a := g.version, g.answer
 	score := ledger.Score{
-		At: time.Now().UnixMicro(), Key: caller(g.c), Request: requestID(g.c), Origin: ledger.OriginRequest,
+		At: s.now(), Key: caller(g.c), Request: requestID(g.c), Origin: ledger.OriginRequest,
 		Account: g.request.account, Model: v.name, Version: v.number, Hash: v.hash, AsOf: g.request.moment,
 		Columns: v.columns.names, Kinds: v.columns.kinds, Row: g.request.row, Horizon: v.columns.horizon,
 		Probability: a.Probability, Raw: a.Raw, Score: a.Score, Percentile: a.Percentile, Band: a.Band, Reasons: a.Reasons,
