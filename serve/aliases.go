@@ -28,7 +28,7 @@ func (s *Server) changeRoutes(e *gin.Engine) {
 	e.GET("/v1/models/:name/aliases/:alias", read, s.getAlias)
 	e.PUT("/v1/models/:name/aliases/:alias", admin, s.putAlias)
 	e.DELETE("/v1/models/:name/aliases/:alias", admin, s.deleteAlias)
-	e.POST("/v1/models/:name/aliases/:alias/rollback", admin, s.rollbackAlias)
+	e.POST("/v1/models/:name/aliases/:alias/rollback", admin, s.idempotent(s.cfg.MaxBody), s.rollbackAlias)
 	e.GET("/v1/models/:name/log", read, s.getLog)
 	e.GET("/v1/models/:name/canary", read, s.getCanary)
 	e.PUT("/v1/models/:name/canary", admin, s.putCanary)
@@ -36,6 +36,7 @@ func (s *Server) changeRoutes(e *gin.Engine) {
 	e.GET("/v1/models/:name/shadow", read, s.getShadow)
 	e.GET("/v1/models/:name/versions", read, s.listVersions)
 	e.PUT("/v1/models/:name/versions", admin, s.putVersion)
+	e.DELETE("/v1/models/:name/versions/:version", admin, s.deleteVersion)
 	e.GET("/v1/models/:name/versions/:version/files", read, s.getFiles)
 }
 
@@ -242,7 +243,7 @@ func (s *Server) putAlias(c *gin.Context) {
 		}
 	}
 	if errors.Is(err, registry.ErrNotFound) {
-		err = refuse(http.StatusNotFound, fmt.Sprintf("model %q has no version %d", name, *q.Version))
+		err = errNoVersion(name, *q.Version)
 	}
 	if err != nil {
 		s.fail(c, unmoved(*q.Version, err))

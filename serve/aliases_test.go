@@ -178,7 +178,7 @@ func TestAliasConditions(t *testing.T) {
 // answered, by exactly one version, and what the API has moved answers at once.
 func TestAliasesMoveUnderLoad(t *testing.T) {
 	const versions, clients, moves = 3, 2, 32
-	f := serveRegistry(t, Config{}, func(f *fixture) {
+	f := serveRegistry(t, Config{Shadow: true}, func(f *fixture) {
 		publish(t, f.registry, "churn", 1, registry.Champion)
 		for k := 2; k <= versions; k++ {
 			publish(t, f.registry, "churn", k, "")
@@ -221,6 +221,7 @@ func TestAliasesMoveUnderLoad(t *testing.T) {
 			}
 		case 2:
 			promote(t, f.registry, "churn", next, registry.Champion)
+			promote(t, f.registry, "churn", 1+next%versions, Challenger)
 		case 3:
 			replaceFile(t, filepath.Join(f.dir, "churn", "aliases.json"), fmt.Appendf(nil, "{\"champion\": %d}\n", next))
 		}

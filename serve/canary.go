@@ -206,7 +206,7 @@ func (s *Server) putCanary(c *gin.Context) {
 	}
 	k, err := s.cfg.Registry.SetCanary(c.Request.Context(), name, number, *q.Share, changeBy(c, q.Note))
 	if errors.Is(err, registry.ErrNotFound) {
-		err = refuse(http.StatusNotFound, fmt.Sprintf("model %q has no version %d", name, number))
+		err = errNoVersion(name, number)
 	}
 	if err != nil {
 		s.fail(c, unmoved(number, err))

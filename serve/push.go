@@ -137,19 +137,46 @@ func (p *patient) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// getFiles gives the files of a version as a tar, once they are found sound.
-func (s *Server) getFiles(c *gin.Context) {
-	name, err := modelName(c)
-	number := 0
+// modelVersion is the model and the version of a path.
+func modelVersion(c *gin.Context) (name string, number int, err error) {
+	if name, err = modelName(c); err != nil {
+		return "", 0, err
+	}
+	text := c.Param("version")
+	if number, err = strconv.Atoi(text); err != nil || number < 1 || strconv.Itoa(number) != text {
+		return "", 0, refuse(http.StatusBadRequest, fmt.Sprintf("%q is no version: versions are whole numbers from 1", clip(text)))
+	}
+	return name, number, nil
+}
+
+func errNoVersion(name string, number int) error {
+	return refuse(http.StatusNotFound, fmt.Sprintf("model %q has no version %d", name, number))
+}
+
+// deleteVersion removes a version that neither an alias nor a canary points at.
+func (s *Server) deleteVersion(c *gin.Context) {
+	name, number, err := modelVersion(c)
 	if err == nil {
-		if number, err = strconv.Atoi(c.Param("version")); err != nil || number < 1 || strconv.Itoa(number) != c.Param("version") {
-			err = refuse(http.StatusBadRequest, fmt.Sprintf("%q is no version: versions are whole numbers from 1", clip(c.Param("version"))))
+		if err = s.cfg.Registry.Delete(c.Request.Context(), name, number, changeBy(c, "")); errors.Is(err, registry.ErrNotFound) {
+			err = errNoVersion(name, number)
 		}
 	}
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	s.audit(c, "version.delete", fmt.Sprintf("%s@%d", name, number))
+	s.pinned.drop(func(other string, n int) bool { return other == name && n == number })
+	c.Status(http.StatusNoContent)
+}
+
+// getFiles gives the files of a version as a tar, once they are found sound.
+func (s *Server) getFiles(c *gin.Context) {
+	name, number, err := modelVersion(c)
 	var files models.Files
 	if err == nil {
 		if files, err = s.cfg.Registry.Read(name, number); errors.Is(err, registry.ErrNotFound) {
-			err = refuse(http.StatusNotFound, fmt.Sprintf("model %q has no version %d", clip(name), number))
+			err = errNoVersion(name, number)
 		}
 	}
 	if err == nil {

@@ -237,6 +237,23 @@ func TestFilesOfAVersion(t *testing.T) {
 	wantStatus(t, f.get(t, "/v1/models/none/versions"), 404)
 }
 
+// A version goes that nothing points at, at once also where it was asked for by number.
+func TestVersionIsDeleted(t *testing.T) {
+	f := still(t, Config{}, 4)
+	wantStatus(t, f.do(t, "PUT", "/v1/models/churn/aliases/challenger", `{"version": 3}`), 200)
+	wantStatus(t, f.do(t, "PUT", canaryPath, `{"version": 4, "share": 0.1}`), 200)
+	if n := f.servedBy(t, "churn@2", "A"); n != 2 {
+		t.Fatal(n)
+	}
+	for version, status := range map[string]int{"1": 409, "2": 204, "3": 409, "4": 409, "9": 404, "0": 400, "x": 400} {
+		wantStatus(t, f.do(t, "DELETE", versionsPath+"/"+version, ""), status)
+	}
+	wantStatus(t, f.score(t, "churn@2", requestOf("A", wholeRow)), 404)
+	if got := decodeAs[pushedAnswer](t, wantStatus(t, f.push(t, versionsPath, bytes.NewReader(tarOf(t, artifactFiles(t, "churn", 2)))), 201).body); got.Version != 5 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // A client that goes away while its version is checked leaves the version whole or not
 // there.
 func TestPushGivenUp(t *testing.T) {

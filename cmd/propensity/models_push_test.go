@@ -110,7 +110,9 @@ func TestPullFromStrangers(t *testing.T) {
 	mentions(t, pull("churn").err, "does not say which version")
 	reply = text(502, "<html>Bad Gateway")
 	mentions(t, pull("churn@1").err, "502", "Bad Gateway")
-	reply = func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://192.0.2.1/", http.StatusFound) }
+	reply = func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://192.0.2.1/", http.StatusFound)
+	}
 	mentions(t, pull("churn@1").err, "302", "192.0.2.1", "name that address")
 	if _, err := os.Stat("registry"); !os.IsNotExist(err) {
 		t.Errorf("something is there: %v", err)
