@@ -165,3 +165,22 @@ func TestRepeatedAccountsAreNotManyRows(t *testing.T) {
 		}
 	}
 }
+
+// A version of before there were bins is watched by its states.
+func TestVersionWithoutBins(t *testing.T) {
+	w := &world{numbers: 5, noBins: true}
+	scorer := w.scorer(t, 3000, 1)
+	s := NewShape("churn", 1, scorer)
+	if r := s.Judge(w.count(t, scorer, s, 500, rand.New(rand.NewPCG(1, 1))), Span{}, nil); r.Verdict != Fine {
+		t.Errorf("%s", findings(r))
+	}
+	w.change = func(row map[string]datasets.Value, rng *rand.Rand) {
+		if rng.IntN(4) == 0 {
+			row["logins"] = datasets.Value{}
+		}
+	}
+	r := s.Judge(w.count(t, scorer, s, 500, rand.New(rand.NewPCG(1, 1))), Span{}, nil)
+	if r.Verdict != FixPipe || r.Findings[0].Column != "logins" {
+		t.Errorf("%s", findings(r))
+	}
+}

@@ -15,6 +15,7 @@ import (
 // world draws rows of a simulated company. A change is what went wrong with it.
 type world struct {
 	numbers int // columns beside the named ones
+	noBins  bool
 	change  func(row map[string]datasets.Value, rng *rand.Rand)
 }
 
@@ -124,6 +125,11 @@ func (w *world) scorer(t testing.TB, rows int, seed uint64) *models.Scorer {
 	encoder, left, err := features.FitEncoder(w.table(rows, rng), nil)
 	if err != nil || len(left) > 0 {
 		t.Fatalf("%v, left out %v", err, left)
+	}
+	for j := range encoder.Columns {
+		if c := &encoder.Columns[j]; w.noBins && c.Kind != datasets.Category {
+			c.Cuts, c.Counts = nil, nil
+		}
 	}
 	m := &models.Linear{Intercept: -1.4}
 	for j := range encoder.Columns {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"propensity/datasets"
 	"propensity/serve/database"
 )
 
@@ -158,5 +159,47 @@ func TestVersionsThatAreWatchedAreBounded(t *testing.T) {
 	}
 	if len(m.watched) != mostWatched || m.watched[mostWatched-1].live != lives[0] || m.watched[0].live != lives[6] {
 		t.Errorf("%d are watched", len(m.watched))
+	}
+}
+
+// Totals go on from hour to hour, by states, and name a version once.
+func TestTotals(t *testing.T) {
+	w := &world{}
+	scorer := w.scorer(t, 500, 1)
+	now := time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC).UnixMicro()
+	m := Open(Options{Keep: time.Hour, Now: func() int64 { return now }})
+	watch := func(hash string) *Live {
+		return m.Watch("churn", 1, hash, func() *Shape {
+			s := NewShape("churn", 1, scorer)
+			s.Hash = hash
+			return s
+		})
+	}
+	old, l := watch("old"), watch("new")
+	rng := rand.New(rand.NewPCG(1, 1))
+	old.Count(answerAt(t, w, scorer, rng), "")
+	if len(m.Totals()) != 1 {
+		t.Fatal("a version is told twice")
+	}
+	w.change = func(row map[string]datasets.Value, _ *rand.Rand) {
+		row["seats"], row["plan"] = datasets.Value{}, text("Pro")
+	}
+	for range 3 {
+		l.Count(answerAt(t, w, scorer, rng), "")
+		now += 5 * hour // what was counted before is forgotten
+		if err := m.Flush(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := map[string]int64{}
+	for _, c := range m.Totals()[0].Columns {
+		for _, s := range c.States {
+			got[c.Name+" "+s.State] = s.Rows
+		}
+	}
+	for what, n := range map[string]int64{"seats known": 0, "seats missing": 3, "plan unseen": 3, "plan known": 0, "logins known": 3, "logins missing": 0} {
+		if got[what] != n {
+			t.Errorf("%s: %d, want %d", what, got[what], n)
+		}
 	}
 }

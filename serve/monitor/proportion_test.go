@@ -19,8 +19,8 @@ func hypergeometric(k, n, hits, all int64) float64 {
 }
 
 func TestProportionTestIsFishers(t *testing.T) {
-	for _, n := range []int64{1, 2, 7, 35, 60} {
-		for _, base := range []int64{1, 5, 40, 200} {
+	for _, n := range []int64{1, 7, 35} {
+		for _, base := range []int64{1, 5, 40, 100} {
 			for hits := int64(1); hits < n+base; hits += 3 {
 				for k := max(0, hits-base); k <= min(n, hits); k++ {
 					atMost, atLeast := 0.0, 0.0
