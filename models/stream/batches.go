@@ -46,6 +46,9 @@ func (b *Batches) Score(t *datasets.Table) (*Batch, error) {
 	return &Batch{Rows: t, Moments: scored.moments, Answers: scored.answers, Scored: scored.table}, nil
 }
 
+// Skip counts rows that were scored before, so that errors name the right row.
+func (b *Batches) Skip(rows int) { b.first += rows }
+
 // None is the table to hand out where there were no rows: its columns alone.
 func (b *Batches) None() (*datasets.Table, error) { return b.p.none() }
 

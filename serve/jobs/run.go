@@ -1,0 +1,373 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"propensity/datasets"
+	"propensity/models"
+	"propensity/models/stream"
+)
+
+// Run does the jobs in the order in which they were added, until ctx is done; a job that
+// is under way then goes on when Run is called again, also by another process.
+func (r *Runner) Run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.wake:
+		}
+		for ctx.Err() == nil {
+			j, one := r.next(ctx)
+			if j == nil {
+				break
+			}
+			r.end(ctx, j, r.do(one, j))
+		}
+	}
+}
+
+// next takes the first job that has not ended.
+func (r *Runner) next(ctx context.Context) (*Job, context.Context) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := slices.IndexFunc(r.jobs, func(j *Job) bool { return !j.State.ended() })
+	if i < 0 {
+		return nil, nil
+	}
+	r.current = r.jobs[i]
+	one, cancel := context.WithCancel(ctx)
+	r.cancel = cancel
+	return r.current, one
+}
+
+// end notes how a job has ended. One that was cut off by the end of Run has not.
+func (r *Runner) end(ctx context.Context, j *Job, err error) {
+	r.cancel()
+	r.mu.Lock()
+	r.current = nil
+	cancelled := j.State == Cancelled
+	r.mu.Unlock()
+	switch {
+	case cancelled:
+		r.forget(j)
+		return
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return
+	}
+	state, cause := Done, ""
+	if err != nil {
+		state, cause = Failed, r.told(err)
+		if errors.Is(err, stream.ErrJump) {
+			state = Stopped
+		}
+		r.cfg.Logger.Error("job", "job", j.ID, "model", j.Spec.Model, "state", state, "error", err)
+	} else {
+		r.cfg.Logger.Info("job", "job", j.ID, "model", j.Spec.Model, "version", j.Spec.Version, "rows", j.Rows)
+	}
+	if err := r.update(j, func(j *Job) { j.State, j.Cause, j.Ended = state, cause, time.Now().UnixMicro() }); err != nil {
+		r.cfg.Logger.Error("the end of a job cannot be kept", "job", j.ID, "error", err)
+		return // its pieces tell as much
+	}
+	r.forget(j)
+}
+
+// told is an error without the place of the directory.
+func (r *Runner) told(err error) string {
+	return strings.ReplaceAll(err.Error(), r.cfg.Dir+string(filepath.Separator), "")
+}
+
+func (r *Runner) at(path string) string { return filepath.Join(r.cfg.Dir, path) }
+
+// do scores what is not scored yet, and puts the pieces together.
+func (r *Runner) do(ctx context.Context, j *Job) error {
+	scorer, err := r.cfg.Load(j.Spec.Model, j.Spec.Version)
+	if err != nil {
+		return err
+	}
+	again := j.State == Finishing
+	if !again {
+		if err := r.score(ctx, j, scorer); err != nil {
+			return err
+		}
+		if err := r.update(j, func(j *Job) {
+			if j.State != Cancelled {
+				j.State = Finishing
+			}
+		}); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return r.finish(ctx, j, scorer, again)
+}
+
+// pieces are the whole ones on disk, in order, with the rows in them.
+func (r *Runner) pieces(j *Job) (names []string, rows int, err error) {
+	dir := filepath.Join(folder, j.ID)
+	entries, err := fs.ReadDir(r.root.FS(), filepath.ToSlash(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, r.root.Mkdir(dir, 0o755)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, e := range entries {
+		var k, n int
+		if _, err := fmt.Sscanf(e.Name(), "%d-%d.arrow", &k, &n); err != nil || e.Name() != pieceName(k, n) {
+			if err := r.root.RemoveAll(filepath.Join(dir, e.Name())); err != nil { // half of one
+				return nil, 0, err
+			}
+			continue
+		}
+		if k != len(names) {
+			return nil, 0, fmt.Errorf("piece %d is missing", len(names))
+		}
+		names, rows = append(names, filepath.Join(dir, e.Name())), rows+n
+	}
+	return names, rows, nil
+}
+
+func pieceName(k, rows int) string { return fmt.Sprintf("%06d-%d.arrow", k, rows) }
+
+// score scores the rows that are in no piece yet.
+func (r *Runner) score(ctx context.Context, j *Job, scorer *models.Scorer) error {
+	pieces, had, err := r.pieces(j)
+	if err != nil {
+		return err
+	}
+	info, err := r.root.Stat(j.Spec.In)
+	if err != nil {
+		return err
+	}
+	input := fmt.Sprintf("%d bytes of %s", info.Size(), info.ModTime().UTC().Format(time.RFC3339Nano))
+	if j.Input != "" && j.Input != input {
+		return fmt.Errorf("%s has changed since the job was begun: add the job anew", j.Spec.In)
+	}
+	err = r.update(j, func(j *Job) {
+		if j.Input, j.Rows = input, had; j.State == Queued {
+			j.State, j.Started = Running, time.Now().UnixMicro()
+		}
+	})
+	if err != nil {
+		return err
+	}
+	o := stream.Options{Model: j.Spec.Model, Version: j.Spec.Version, Reasons: j.Spec.Reasons, AsOf: j.Spec.AsOf, AllowMissing: j.Spec.AllowMissing, Account: j.Spec.Account}
+	in, err := datasets.Open(r.at(j.Spec.In), datasets.ReadOptions{Kinds: stream.Kinds(scorer, o)})
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	batches, err := stream.NewBatches(scorer, in.Columns(), o)
+	if err != nil {
+		return err
+	}
+	for skipped := 0; skipped < had; {
+		t, err := in.Next()
+		if err != nil {
+			return fmt.Errorf("%s ends before what was scored of it: %w", j.Spec.In, err)
+		}
+		if skipped += t.Rows(); skipped > had {
+			return fmt.Errorf("%s is read in other batches than before: add the job anew", j.Spec.In)
+		}
+	}
+	batches.Skip(had)
+	return r.piecesOf(ctx, j, in, batches, len(pieces))
+}
+
+// piecesOf scores the rest of a table, piece by piece.
+func (r *Runner) piecesOf(ctx context.Context, j *Job, in stream.Source, batches *stream.Batches, k int) error {
+	for last := false; !last; k++ {
+		tmp := r.at(filepath.Join(folder, j.ID, "piece.tmp.arrow"))
+		out, err := datasets.Create(tmp, datasets.WriteOptions{Format: datasets.ArrowFile})
+		if err != nil {
+			return err
+		}
+		rows, err := r.piece(ctx, in, batches, out, k == 0)
+		if last = errors.Is(err, io.EOF); err != nil && !last {
+			out.Abort()
+			return err
+		}
+		if last && rows == 0 && k > 0 {
+			out.Abort()
+			return nil
+		}
+		if err := out.Commit(); err != nil {
+			return err
+		}
+		dir := filepath.Join(folder, j.ID)
+		if err := r.root.Rename(filepath.Join(dir, "piece.tmp.arrow"), filepath.Join(dir, pieceName(k, rows))); err != nil {
+			return err
+		}
+		r.mu.Lock()
+		j.Rows += rows
+		r.mu.Unlock()
+	}
+	return nil
+}
+
+// piece scores at least PieceRows rows; io.EOF says that there are no more. The first
+// piece has its columns even without a row.
+func (r *Runner) piece(ctx context.Context, in stream.Source, batches *stream.Batches, out stream.Sink, first bool) (rows int, err error) {
+	for rows < r.cfg.PieceRows {
+		if err := ctx.Err(); err != nil {
+			return rows, err
+		}
+		t, err := in.Next()
+		if err == io.EOF && rows == 0 && first {
+			none, fault := batches.None()
+			if fault == nil {
+				fault = out.Write(none)
+			}
+			if fault != nil {
+				return 0, fault
+			}
+		}
+		if err != nil {
+			return rows, err
+		}
+		b, err := batches.Score(t)
+		if err != nil {
+			return rows, err
+		}
+		if err := out.Write(b.Scored); err != nil {
+			return rows, err
+		}
+		rows += t.Rows()
+	}
+	return rows, nil
+}
+
+// finish holds the scores against the last ones, and puts the pieces together into the
+// output; again says that a kill may have left it behind.
+func (r *Runner) finish(ctx context.Context, j *Job, scorer *models.Scorer, again bool) error {
+	pieces, _, err := r.pieces(j)
+	if err != nil {
+		return err
+	}
+	if j.Spec.Last != "" {
+		if err := r.compare(ctx, j, scorer, pieces); err != nil {
+			return err
+		}
+	}
+	if j.Spec.DryRun {
+		return nil
+	}
+	out, err := r.output(j, again)
+	if err != nil {
+		return err
+	}
+	var rows stream.Sink = stream.Both{out, telling{ctx, r, j}}
+	if j.Spec.ChangedOnly {
+		last, err := stream.ReadLast(r.at(j.Spec.Last), datasets.ReadOptions{})
+		if err != nil {
+			out.Abort()
+			return err
+		}
+		rows = stream.NewChanges(last, nil, j.Spec.ChangedBy, rows)
+	}
+	if err := r.eachPiece(ctx, pieces, rows); err != nil {
+		out.Abort()
+		return err
+	}
+	return out.Commit()
+}
+
+// compare notes what has changed since the last run. The error wraps stream.ErrJump if
+// that is too much.
+func (r *Runner) compare(ctx context.Context, j *Job, scorer *models.Scorer, pieces []string) error {
+	last, err := stream.ReadLast(r.at(j.Spec.Last), datasets.ReadOptions{})
+	if err != nil {
+		return err
+	}
+	var bands []string
+	for _, b := range scorer.Artifact().Manifest.Bands {
+		bands = append(bands, b.Name)
+	}
+	changes := stream.NewChanges(last, bands, j.Spec.ChangedBy, nil)
+	if err := r.eachPiece(ctx, pieces, changes); err != nil {
+		return err
+	}
+	c := changes.Comparison()
+	r.mu.Lock()
+	j.Changes = c
+	r.mu.Unlock()
+	if j.Spec.Limits == nil {
+		return nil
+	}
+	if err := c.Check(*j.Spec.Limits); err != nil {
+		return fmt.Errorf("%w since %s: nothing was written", err, j.Spec.Last)
+	}
+	return nil
+}
+
+func (r *Runner) eachPiece(ctx context.Context, pieces []string, rows stream.Sink) error {
+	for _, name := range pieces {
+		in, err := datasets.Open(r.at(name), datasets.ReadOptions{})
+		if err != nil {
+			return err
+		}
+		for err == nil {
+			var t *datasets.Table
+			if t, err = in.Next(); err == nil {
+				err = errors.Join(ctx.Err(), rows.Write(t))
+			}
+		}
+		if err := errors.Join(ignoreEOF(err), in.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func ignoreEOF(err error) error {
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}
+
+// output is a file, or files, in the making.
+type output interface {
+	stream.Sink
+	Commit() error
+	Abort()
+}
+
+// output opens what a job writes.
+func (r *Runner) output(j *Job, again bool) (output, error) {
+	if j.Spec.CRM == nil {
+		return datasets.Create(r.at(j.Spec.Out), datasets.WriteOptions{})
+	}
+	if again { // it was not there when the job was added
+		if err := os.RemoveAll(r.at(j.Spec.Out)); err != nil {
+			return nil, err
+		}
+	}
+	return stream.NewCRMFiles(r.at(j.Spec.Out), j.Spec.CRM)
+}
+
+// telling is a Sink that tells of scores that are about to be handed out.
+type telling struct {
+	ctx context.Context
+	r   *Runner
+	j   *Job
+}
+
+func (t telling) Write(scores *datasets.Table) error {
+	if t.r.cfg.Given == nil {
+		return nil
+	}
+	return t.r.cfg.Given(t.ctx, t.j, scores)
+}
