@@ -71,6 +71,8 @@ func problemOf(err error) *problem {
 		return refuse(http.StatusServiceUnavailable, "the store of facts does not answer: send the request again")
 	case errors.Is(err, ledger.ErrUnavailable):
 		return refuse(http.StatusServiceUnavailable, "the ledger does not answer: send the request again")
+	case jobProblem(err) != nil:
+		return jobProblem(err)
 	case errors.Is(err, notify.ErrUnavailable):
 		return refuse(http.StatusServiceUnavailable, "the database of webhooks does not answer: send the request again")
 	case errors.Is(err, notify.ErrNotFound):

@@ -22,6 +22,7 @@ import (
 	"propensity/features/online"
 	"propensity/models/registry"
 	"propensity/serve/database"
+	"propensity/serve/jobs"
 	"propensity/serve/keys"
 	"propensity/serve/ledger"
 	"propensity/serve/notify"
@@ -106,6 +107,10 @@ type Config struct {
 	// the rules of when usage has fallen; default: none.
 	WebhookPrivate bool
 	Falls          []notify.Fall
+
+	// JobsDir is the directory of the tables that jobs score, and of what they write;
+	// default: none, and no jobs are done.
+	JobsDir string
 
 	// Traces sends OpenTelemetry spans to where the OTEL_* variables say.
 	Traces bool
@@ -198,6 +203,7 @@ type Server struct {
 	background  sync.WaitGroup // what Close waits for besides
 
 	notifier *notify.Notifier // nil: there is no database
+	jobs     *jobs.Runner     // nil: there is no directory
 	fallen   *usage           // nil: no rule is about it
 	traces   *traces          // nil: they are off
 
@@ -235,6 +241,11 @@ func New(cfg Config) (*Server, error) {
 	s.openShadow(ctx)
 	s.state.Store(&state{loading: true})
 	s.openNotifier(ctx)
+	if err := s.openJobs(ctx); err != nil {
+		stop()
+		s.background.Wait()
+		return nil, errors.Join(err, s.closeMonitor(), s.closeLedger(), s.traces.close())
+	}
 	s.engine = s.routes()
 	go func() {
 		defer close(s.stopped)
@@ -270,6 +281,7 @@ func (s *Server) routes() *gin.Engine {
 	s.keyRoutes(e)
 	s.auditRoutes(e)
 	s.webhookRoutes(e)
+	s.jobRoutes(e)
 	s.contractRoutes(e)
 	e.NoRoute(func(c *gin.Context) { s.fail(c, refuse(http.StatusNotFound, "there is nothing at this path")) })
 	e.NoMethod(func(c *gin.Context) {

@@ -70,6 +70,7 @@ type serveParts struct {
 	notify  notifyFlags
 	traces  tracesFlags
 	change  changeFlags
+	jobs    jobsFlags
 }
 
 func (p *serveParts) describe(f *pflag.FlagSet) {
@@ -80,6 +81,7 @@ func (p *serveParts) describe(f *pflag.FlagSet) {
 	p.notify.describe(f)
 	p.traces.describe(f)
 	p.change.describe(f)
+	p.jobs.describe(f)
 }
 
 // fill puts them in cfg. closing, never nil, is to be called after the server's Close.
@@ -89,6 +91,7 @@ func (p *serveParts) fill(ctx context.Context, cfg *serve.Config) (closing func(
 		return func() {}, err
 	}
 	p.change.fill(cfg)
+	p.jobs.fill(cfg)
 	p.observe.fill(cfg)
 	p.traces.fill(cfg)
 	if closing, err = p.ledger.fill(ctx, cfg); err != nil {

@@ -93,7 +93,8 @@ type Config struct {
 	// Load gives a version to score with.
 	Load func(model string, version int) (*models.Scorer, error)
 	// Given, unless nil, is told the scores that a job is about to hand out, a table as the
-	// command score writes it; after a kill, some of them again.
+	// command score writes it, with raw, the log-odds before calibration; after a kill, some
+	// of them again.
 	Given func(ctx context.Context, j *Job, scores *datasets.Table) error
 	// PieceRows is how many rows are scored before they are put on disk, at least; default
 	// 50,000.

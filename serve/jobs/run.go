@@ -228,6 +228,7 @@ func (r *Runner) piece(ctx context.Context, in stream.Source, batches *stream.Ba
 		if err == io.EOF && rows == 0 && first {
 			none, fault := batches.None()
 			if fault == nil {
+				none.Columns = append(none.Columns, datasets.Column{Name: raw, Kind: datasets.Number, Numbers: []float64{}})
 				fault = out.Write(none)
 			}
 			if fault != nil {
@@ -241,6 +242,7 @@ func (r *Runner) piece(ctx context.Context, in stream.Source, batches *stream.Ba
 		if err != nil {
 			return rows, err
 		}
+		b.Scored.Columns = append(b.Scored.Columns, datasets.Column{Name: raw, Kind: datasets.Number, Numbers: b.Answers.Raw})
 		if err := out.Write(b.Scored); err != nil {
 			return rows, err
 		}
@@ -268,7 +270,7 @@ func (r *Runner) finish(ctx context.Context, j *Job, scorer *models.Scorer, agai
 	if err != nil {
 		return err
 	}
-	var rows stream.Sink = stream.Both{out, telling{ctx, r, j}}
+	var rows stream.Sink = stream.Both{withoutRaw{out}, telling{ctx, r, j}}
 	if j.Spec.ChangedOnly {
 		last, err := stream.ReadLast(r.at(j.Spec.Last), datasets.ReadOptions{})
 		if err != nil {
@@ -356,6 +358,22 @@ func (r *Runner) output(j *Job, again bool) (output, error) {
 		}
 	}
 	return stream.NewCRMFiles(r.at(j.Spec.Out), j.Spec.CRM)
+}
+
+// raw is a column that pieces have besides: log-odds before calibration.
+const raw = "raw"
+
+// withoutRaw is a Sink that leaves it out.
+type withoutRaw struct{ out stream.Sink }
+
+func (w withoutRaw) Write(t *datasets.Table) error {
+	plain := &datasets.Table{Notes: t.Notes}
+	for i := range t.Columns {
+		if t.Columns[i].Name != raw {
+			plain.Columns = append(plain.Columns, t.Columns[i])
+		}
+	}
+	return w.out.Write(plain)
 }
 
 // telling is a Sink that tells of scores that are about to be handed out.
