@@ -3,6 +3,7 @@ package serve
 import (
 	"encoding/json"
 	"net/http"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -128,4 +129,42 @@ func generic(t *testing.T, document *openapi3.T) any {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// The table of docs/API.md is that of openapi.yaml.
+func TestDocsTable(t *testing.T) {
+	p, err := loadPromises()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table strings.Builder
+	table.WriteString("| | | scope |\n|---|---|---|\n")
+	for _, tag := range p.document.Tags {
+		table.WriteString("| **" + tag.Name + "** | " + tag.Description + " | |\n")
+		for _, route := range promisedRoutes(t) {
+			method, path, _ := strings.Cut(route, " ")
+			o := p.document.Paths.Value(path).GetOperation(method)
+			if o.Tags[0] != tag.Name {
+				continue
+			}
+			scope := ""
+			for _, way := range *o.Security {
+				for _, s := range way["bearer"] {
+					scope = s
+				}
+			}
+			table.WriteString("| `" + route + "` | " + o.Summary + " | " + scope + " |\n")
+		}
+	}
+	const path, from, to = "../docs/API.md", "<!-- routes -->\n", "<!-- /routes -->"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(text), from)
+	_, after, ok2 := strings.Cut(rest, to)
+	if !ok || !ok2 {
+		t.Fatal("docs/API.md has no place for the routes")
+	}
+	golden(t, path, []byte(before+from+table.String()+to+after))
 }

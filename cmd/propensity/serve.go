@@ -26,6 +26,7 @@ that fails its own replay rows never takes traffic. With --store an account is s
 by its id alone, from the facts that were posted or loaded (propensity load).
 
   POST /v1/models/{name}/score        one account
+  POST /v1/score                      one account, by every model
   POST /v1/models/{name}/score:batch  many, as a JSON array, NDJSON or an Arrow stream
   POST /v2/models/{name}/infer        the Open Inference Protocol
   POST /invocations                   MLflow's
@@ -35,6 +36,7 @@ by its id alone, from the facts that were posted or loaded (propensity load).
   GET  /v1/accounts/{id}/scores       the scores that were given, and what became of them
   DELETE /v1/accounts/{id}            forget an account
   GET  /v1/models, /v1/models/{name}, /livez, /readyz, /metrics
+  GET  /docs, /openapi.yaml           all of this API, to read and for machines
 
 Settings come from the flags, then the environment (--max-connections is
 PROPENSITY_SERVE_MAX_CONNECTIONS), then serve.yaml in the working directory or the file of
