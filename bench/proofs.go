@@ -48,6 +48,7 @@ func proofs() []proof {
 		timeTravelProof(),
 		replayProof(),
 		soakProof(),
+		fuzzProof(),
 	}
 }
 
