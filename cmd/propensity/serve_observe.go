@@ -54,7 +54,10 @@ func (o *observeFlags) profiles(ctx context.Context, log *slog.Logger) (closing 
 	select {
 	case addr := <-ready:
 		log.Info("profiles", slog.String("address", addr))
-		return func() { cancel(); <-done }, nil
+		return func() {
+			cancel()
+			<-done
+		}, nil
 	case err := <-done:
 		cancel()
 		if errors.Is(err, serve.ErrProfiles) {

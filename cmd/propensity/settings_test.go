@@ -71,7 +71,7 @@ func TestSettingsLists(t *testing.T) {
 // All that is wrong is said at once, each with its place.
 func TestSettingsFaults(t *testing.T) {
 	path := write(t, filepath.Join(t.TempDir(), "s.yaml"), `addr: a:1
-adress: b:2
+port: b:2
 addr: c:3
 max-connections: many
 poll: [1s, 2s]
@@ -87,7 +87,7 @@ open-metrics: null
 	for _, want := range []string{
 		`environment: PROPENSITY_SERVE_POL: there is no such setting`,
 		`environment: open-metrics cannot be "perhaps"`,
-		path + `:2: "adress": there is no such setting; there are addr, max-connections`,
+		path + `:2: "port": there is no such setting; there are addr, max-connections`,
 		path + `:3: addr is set twice`,
 		path + `:4: max-connections cannot be "many"`,
 		path + `:5: poll is one value`,
