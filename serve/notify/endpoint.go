@@ -173,11 +173,21 @@ func (n *Notifier) endpoint(ctx context.Context, q querier, id string) (Endpoint
 	return Endpoint{}, fmt.Errorf("webhook %q: %w", clip(id, 100), ErrNotFound)
 }
 
+// hold gives an endpoint that nobody else changes before the transaction ends.
+func (n *Notifier) hold(ctx context.Context, tx *sql.Tx, id string) (Endpoint, error) {
+	if n.cfg.DB.Postgres { // SQLite has one transaction that writes
+		if _, err := tx.ExecContext(ctx, `SELECT 1 FROM notify_endpoints WHERE id = $1 FOR UPDATE`, clip(id, maxID)); err != nil {
+			return Endpoint{}, err
+		}
+	}
+	return n.endpoint(ctx, tx, id)
+}
+
 // change reads an endpoint, has it changed and writes it.
 func (n *Notifier) change(ctx context.Context, id string, do func(tx *sql.Tx, e *Endpoint) error) (Endpoint, error) {
 	var e Endpoint
 	err := n.Update(ctx, func(tx *sql.Tx) (_ []Event, err error) {
-		if e, err = n.endpoint(ctx, tx, id); err != nil {
+		if e, err = n.hold(ctx, tx, id); err != nil {
 			return nil, err
 		}
 		if err := do(tx, &e); err != nil {

@@ -128,6 +128,39 @@ func TestEndpointsAreChecked(t *testing.T) {
 	}
 }
 
+// Changes made at once are all kept: none writes what it read over another's.
+func TestChangesAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB) {
+		ctx, c := context.Background(), newClock()
+		n := newNotifier(db, c)
+		e, _, err := n.Add(ctx, Endpoint{URL: "https://hooks.example.com/in"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for round := range 10 {
+			description, models := fmt.Sprint(round), []string{fmt.Sprint(round)}
+			var secret string
+			var wg sync.WaitGroup
+			for _, do := range []func() error{
+				func() error { _, err := n.Change(ctx, e.ID, Patch{Description: &description}); return err },
+				func() error { _, err := n.Change(ctx, e.ID, Patch{Models: &models}); return err },
+				func() (err error) { _, secret, err = n.Rotate(ctx, e.ID); return err },
+			} {
+				wg.Go(func() {
+					if err := do(); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			now, err := n.Endpoint(ctx, e.ID)
+			if err != nil || now.Description != description || !slices.Equal(now.Models, models) || now.secret != secret {
+				t.Fatalf("round %d: %+v, %v", round, now, err)
+			}
+		}
+	})
+}
+
 // For a day after a rotation both secrets verify, then the new one alone.
 func TestRotation(t *testing.T) {
 	ctx, c := context.Background(), newClock()

@@ -265,7 +265,7 @@ func (r *runner) record(ctx context.Context, tx *sql.Tx, a *attempt) (string, er
 // slowDown spares an endpoint for a while. Answers to what was sent before the last pause
 // began do not lengthen it, unless they ask for that.
 func (r *runner) slowDown(ctx context.Context, tx *sql.Tx, a *attempt) error {
-	e, err := r.endpoint(ctx, tx, a.endpoint.ID)
+	e, err := r.hold(ctx, tx, a.endpoint.ID)
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
