@@ -206,7 +206,7 @@ func TestExitCodes(t *testing.T) {
 		{exitUsage, "models delete churn", []string{"churn@7"}},
 		{exitFailed, "models list", []string{"no registry at registry"}},
 		{exitFailed, "models show churn", []string{"no registry at registry"}},
-		{exitFailed, "serve --addr nowhere:what", []string{"unknown port"}},
+		{exitFailed, "serve --addr nowhere:what --ledger off", []string{"unknown port"}},
 	} {
 		s := do(t, strings.Fields(c.args)...)
 		if s.code != c.code {
