@@ -229,6 +229,34 @@ func (f *fixture) unchecked(method, path, contentType, body string) reply {
 	return reply{w.Code, w.Header(), w.Body.Bytes()}
 }
 
+// A request whose answer names one version gets all of it from that one, canary or not.
+func TestDialectsWithCanary(t *testing.T) {
+	f := churn(t, Config{})
+	publish(t, f.registry, "churn", 2, "")
+	wantStatus(t, f.do(t, "PUT", canaryPath, `{"version": 2, "share": 1}`), 200)
+	if n := f.servedBy(t, "churn", "A-1"); n != 2 {
+		t.Fatalf("version %d is the canary", n)
+	}
+	head, _ := oipRequest(t, false, false)
+	head = strings.Replace(head, `"inputs":[`, `"inputs":[{"name":"account_id","shape":[5],"datatype":"BYTES","data":["A-1","A-2","A-3","A-4","A-5"]},`, 1)
+	if got := decodeAs[oipWire](t, f.infer(t, "churn", head, nil).body); got.ModelVersion != "1" {
+		t.Errorf("OIP: version %s", got.ModelVersion)
+	}
+	body := strings.Replace(mlflowForms()["records"], `{"plan"`, `{"account_id":"A-1","plan"`, 1)
+	whole := f.post(t, "/models/churn/invocations", "application/json", strings.NewReader(body))
+	for _, a := range decodeAs[struct{ Predictions []wire }](t, whole.body).Predictions {
+		if a.Version != 1 {
+			t.Errorf("MLflow: %+v", a)
+		}
+	}
+	lines, _ := arrowAnswers(t, f.post(t, batchPath, arrowType, arrowBody(t, dialectTable(t))).body)
+	for _, line := range lines {
+		if strings.Split(line, "|")[2] != "1" {
+			t.Errorf("Arrow: %s", line)
+		}
+	}
+}
+
 // mlflowForms are the rows in each form that a request to MLflow may have.
 func mlflowForms() map[string]string {
 	var records, data, inputs, names []string

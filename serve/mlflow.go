@@ -24,7 +24,7 @@ func (s *Server) mlflowRoutes(e *gin.Engine) {
 	e.POST("/models/:name/invocations", score, s.invocations)
 	e.GET("/ping", s.ping)
 	e.GET("/health", s.ping)
-	e.GET("/version", s.allow(scopeRead), func(c *gin.Context) { c.String(http.StatusOK, s.cfg.Version) })
+	e.GET("/version", s.allow(scopeRead), func(c *gin.Context) { c.String(http.StatusOK, "%s", s.cfg.Version) })
 }
 
 func (s *Server) ping(c *gin.Context) {
