@@ -13,7 +13,7 @@ import (
 // checkServe looks at all that serve would need, and says all that is wrong.
 func (a *app) checkServe(ctx context.Context, addr, store string, parts *serveParts) error {
 	log, err := parts.observe.logger(a.stderr, true)
-	faults := []error{err}
+	faults := []error{err, parts.observe.check()}
 	cfg := serve.Config{Registry: a.open(), Logger: log}
 	if store != "" {
 		facts, err := openStore(ctx, store)

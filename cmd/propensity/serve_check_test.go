@@ -16,9 +16,9 @@ func TestServeCheck(t *testing.T) {
 	if err := os.Truncate("registry/churn/v2/model.arrow", 10); err != nil {
 		t.Fatal(err)
 	}
-	got := must(t, exitNo, "serve", "--check", "--addr", "0.0.0.0:8080", "--store", "sqlite:/nowhere/at/all.db", "--ledger", "oracle://x", "--log", "loud")
-	mentions(t, got.out, "churn@champion is version 2", "can be reached from elsewhere", "--store", "--ledger", `--log "loud"`)
-	mentions(t, got.err, "5 faults")
+	got := must(t, exitNo, "serve", "--check", "--addr", "0.0.0.0:8080", "--store", "sqlite:/nowhere/at/all.db", "--ledger", "oracle://x", "--log", "loud", "--pprof", ":6060")
+	mentions(t, got.out, "churn@champion is version 2", "can be reached from elsewhere", "--store", "--ledger", `--log "loud"`, "profiles are for this machine alone")
+	mentions(t, got.err, "6 faults")
 	mentions(t, must(t, exitNo, "serve", "--check", "--json").out, `"ready": false`, "churn@champion")
 }
 

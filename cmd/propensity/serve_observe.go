@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 
 	"github.com/spf13/pflag"
 
@@ -40,6 +41,21 @@ func (o *observeFlags) logger(w io.Writer, quiet bool) (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(w, options)), nil
 	}
 	return nil, fmt.Errorf("%w: --log %q: use text or json", errUsage, o.format)
+}
+
+// check says what is wrong with the address of profiles.
+func (o *observeFlags) check() error {
+	if o.pprof == "" {
+		return nil
+	}
+	at, err := net.ResolveTCPAddr("tcp", o.pprof)
+	if err != nil {
+		return fmt.Errorf("--pprof: %w", err)
+	}
+	if !at.IP.IsLoopback() {
+		return fmt.Errorf("--pprof: %w: %s can be reached from elsewhere", serve.ErrProfiles, at)
+	}
+	return nil
 }
 
 // profiles serves profiles, if they are asked for, until closing is called. It returns
