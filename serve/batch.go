@@ -24,9 +24,9 @@ type inPlace struct {
 	Error *problem `json:"error"`
 }
 
-// scoreBatch answers the requests of a batch in their order, all by one version,
-// as they come: it holds one of them at a time, and reads no faster than the
-// client takes the answers.
+// scoreBatch answers the requests of a batch in their order, all by one version
+// but for the accounts of a canary, as they come: it holds one of them at a time, and
+// reads no faster than the client takes the answers.
 func (s *Server) scoreBatch(c *gin.Context) {
 	err := wantType(c.Request, "application/json", "application/x-ndjson", arrowType)
 	if err == nil && wantType(c.Request, arrowType) == nil {

@@ -82,8 +82,14 @@ func (s *Server) answerFront(c *gin.Context, w *work, v *version, prefix string)
 	var was request
 	was.keep(q)
 	if fits, _ := s.refit(q, v, k.version, prefix); fits {
-		if err := s.answerBy(c, w, k.version, prefix); err == nil || problemOf(err).Status != http.StatusUnprocessableEntity {
+		q.unknown = slices.DeleteFunc(q.unknown, func(name string) bool { // whom the champion's caller knows
+			return v.scorer.Encoder().Find(name) < 0 && !slices.Contains(was.unknown, name)
+		})
+		err := s.answerBy(c, w, k.version, prefix)
+		if err == nil {
 			k.answered.Inc()
+		}
+		if err == nil || problemOf(err).Status != http.StatusUnprocessableEntity {
 			return err
 		}
 	}

@@ -132,7 +132,7 @@ func TestCanaryTakesItsShare(t *testing.T) {
 		}
 	}
 	all := wantStatus(t, f.do(t, "POST", "/v1/score", requestOf(ours, wholeRow)), 200)
-	if !strings.Contains(string(all.body), `"model":"churn","version":2,`) {
+	if !strings.Contains(string(all.body), `"model":"churn","version":2,`) || strings.Contains(string(all.body), "unknown") {
 		t.Errorf("with all models: %s", all.body)
 	}
 	nobody := decodeAs[wire](t, wantStatus(t, f.score(t, "churn", `{"row": `+wholeRow+`}`), 200).body)
@@ -218,7 +218,7 @@ func TestCanaryRefused(t *testing.T) {
 func TestCanaryThatNeedsMore(t *testing.T) {
 	f := serveRegistry(t, Config{}, func(f *fixture) {
 		publish(t, f.registry, "churn", 1, registry.Champion)
-		wider(t, f.registry)
+		wider(t, f.registry, "churn")
 	})
 	wantStatus(t, f.do(t, "PUT", canaryPath, `{"version": 2, "share": 1}`), 200)
 	if a := decodeAs[wire](t, wantStatus(t, f.score(t, "churn", requestOf("A", wholeRow)), 200).body); a.Version != 1 || len(a.Warnings) > 0 {
@@ -236,5 +236,23 @@ func TestCanaryThatNeedsMore(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s", want)
 		}
+	}
+}
+
+// A row for all models has columns that only another model knows: the canary calls them
+// strangers no more than the champion does.
+func TestCanaryAmongModels(t *testing.T) {
+	f := serveRegistry(t, Config{}, func(f *fixture) {
+		publish(t, f.registry, "churn", 1, registry.Champion)
+		publish(t, f.registry, "churn", 2, "")
+		promote(t, f.registry, "upsell", wider(t, f.registry, "upsell"), registry.Champion)
+	})
+	body := requestOf("A", strings.Replace(wholeRow, "{", `{"tickets":3,"owner":"Kim",`, 1))
+	before := string(wantStatus(t, f.do(t, "POST", "/v1/score", body), 200).body)
+	wantStatus(t, f.do(t, "PUT", canaryPath, `{"version": 2, "share": 1}`), 200)
+	after := string(wantStatus(t, f.do(t, "POST", "/v1/score", body), 200).body)
+	if !strings.Contains(before, `"model":"churn","version":1,`) || !strings.Contains(after, `"model":"churn","version":2,`) ||
+		strings.Contains(after, "row.tickets") || strings.Count(after, "row.owner") != strings.Count(before, "row.owner") {
+		t.Errorf("%s\n%s", before, after)
 	}
 }

@@ -17,8 +17,8 @@ import (
 
 const shadowPath = "/v1/models/churn/shadow"
 
-// wider publishes a version of churn that needs one column more, tickets.
-func wider(t testing.TB, r *registry.Registry) int {
+// wider publishes a version that needs one column more, tickets.
+func wider(t testing.TB, r *registry.Registry, name string) int {
 	t.Helper()
 	table, moments := trainingTable()
 	tickets := datasets.Column{Name: "tickets", Kind: datasets.Number}
@@ -26,7 +26,7 @@ func wider(t testing.TB, r *registry.Registry) int {
 		tickets.Numbers = append(tickets.Numbers, float64(i%7))
 	}
 	table.Columns = append([]datasets.Column{tickets}, table.Columns...)
-	n, err := r.Publish(t.Context(), "churn", artifactOf(t, "churn", 3, table, moments), registry.Event{})
+	n, err := r.Publish(t.Context(), name, artifactOf(t, name, 3, table, moments), registry.Event{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func TestAgreementIsStable(t *testing.T) {
 func TestShadowOfOtherColumns(t *testing.T) {
 	f := serveRegistry(t, Config{Shadow: true}, func(f *fixture) {
 		publish(t, f.registry, "churn", 1, registry.Champion)
-		promote(t, f.registry, "churn", wider(t, f.registry), Challenger)
+		promote(t, f.registry, "churn", wider(t, f.registry, "churn"), Challenger)
 	})
 	more := strings.Replace(wholeRow, "{", `{"tickets":3,`, 1)
 	want := decodeAs[wire](t, wantStatus(t, f.score(t, "churn@challenger", requestOf("A", more)), 200).body)
@@ -197,7 +197,7 @@ func TestRefitWithoutText(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	wide := wider(t, f.registry)
+	wide := wider(t, f.registry, "churn")
 	challenger, _, err := other.load("churn", wide)
 	if err != nil {
 		t.Fatal(err)
