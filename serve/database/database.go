@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,6 +53,13 @@ func Open(ctx context.Context, address string) (*DB, error) {
 	case "sqlite":
 		if path = strings.TrimPrefix(path, "//"); path == "" {
 			return nil, fmt.Errorf("%w: sqlite: names no file: write sqlite:PATH", ErrAddress)
+		}
+		// Scores and secrets are for the server's own eyes; what SQLite puts beside the file
+		// has its mode. A path that cannot be made is SQLite's to tell of.
+		if f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600); err == nil {
+			if err := f.Close(); err != nil {
+				return nil, err
+			}
 		}
 		db := &DB{DB: sql.OpenDB(sqliteConnector(path))}
 		db.SetMaxOpenConns(4)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -111,6 +112,23 @@ func TestOpenNamesWhatIsWrong(t *testing.T) {
 		_, err := database.Open(context.Background(), address)
 		if !errors.Is(err, database.ErrAddress) {
 			t.Errorf("%q: %v", address, err)
+		}
+	}
+}
+
+func TestFileIsForItsOwnerAlone(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no modes of files")
+	}
+	path := filepath.Join(t.TempDir(), "state.db")
+	db := open(t, "sqlite:"+path)
+	if err := db.Migrate(context.Background(), "test", counters); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, path + "-wal"} {
+		info, err := os.Stat(name)
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info.Mode(), err)
 		}
 	}
 }
