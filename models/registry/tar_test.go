@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -128,7 +129,8 @@ func TestHostileTars(t *testing.T) {
 		"cut within a file":     whole[:1000],
 		"cut within a header":   whole[:300],
 		"a checksum":            append([]byte{whole[0] ^ 1}, whole[1:]...),
-		"a sparse file of 1 TB": sparseTar(),
+		"a sparse file of 1 TB": sparseTar(1 << 40),
+		"a small sparse file":   sparseTar(1500),
 	} {
 		if f, err := ReadTar(bytes.NewReader(b), 2000); !errors.Is(err, ErrTar) {
 			t.Errorf("%s: %d files, %v", what, len(f), err)
@@ -143,8 +145,8 @@ func TestHostileTars(t *testing.T) {
 }
 
 // sparseTar is a GNU sparse file by PAX records (format 1.0): a header and a map of no
-// data, a few hundred bytes that stand for a terabyte of zeros.
-func sparseTar() []byte {
+// data, a few hundred bytes that stand for as many zeros as they like.
+func sparseTar(realSize int) []byte {
 	record := func(key, value string) string {
 		for n := len(key) + len(value) + 3; ; n++ {
 			if s := fmt.Sprintf("%d %s=%s\n", n, key, value); len(s) == n {
@@ -153,7 +155,7 @@ func sparseTar() []byte {
 		}
 	}
 	records := record("GNU.sparse.major", "1") + record("GNU.sparse.minor", "0") +
-		record("GNU.sparse.name", "card.md") + record("GNU.sparse.realsize", "1099511627776")
+		record("GNU.sparse.name", "card.md") + record("GNU.sparse.realsize", strconv.Itoa(realSize))
 	block := func(text string) []byte { return append([]byte(text), make([]byte, 512-len(text)%512)...) }
 	header := func(name string, typeflag byte, size int) []byte {
 		h := make([]byte, 512)
@@ -175,13 +177,13 @@ func sparseTar() []byte {
 	b = append(b, header("PaxHeaders/card.md", tar.TypeXHeader, len(records))...)
 	b = append(b, block(records)...)
 	b = append(b, header("GNUSparseFile.0/card.md", tar.TypeReg, 512)...)
-	b = append(b, block("1\n1099511627776\n0\n")...)
+	b = append(b, block(fmt.Sprintf("1\n%d\n0\n", realSize))...)
 	return append(b, make([]byte, 1024)...)
 }
 
 // The sparse file above is one to the library, or the test would show nothing.
 func TestSparseTarIsOne(t *testing.T) {
-	h, err := tar.NewReader(bytes.NewReader(sparseTar())).Next()
+	h, err := tar.NewReader(bytes.NewReader(sparseTar(1 << 40))).Next()
 	if err != nil || h.Size != 1<<40 || h.Name != "card.md" || !sparse(h) {
 		t.Errorf("%+v, %v", h, err)
 	}
@@ -243,7 +245,8 @@ func FuzzReadTar(f *testing.F) {
 	}
 	f.Add(tarOf(f, models.Files{"card.md": []byte("# Card\n"), "manifest.json": nil}))
 	f.Add(tarOf(f, small)[:3000])
-	f.Add(sparseTar())
+	f.Add(sparseTar(1 << 40))
+	f.Add(sparseTar(1500))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		const most = 1 << 16
 		files, err := ReadTar(bytes.NewReader(b), most)
