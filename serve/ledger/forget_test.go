@@ -95,15 +95,13 @@ func TestExpireKeepsWhatIsNeeded(t *testing.T) {
 			t.Fatalf("for ever: %d rows, %v", n, err)
 		}
 		l = open(t, address, ledger.Options{Now: func() int64 { return now }, Keep: 100 * 24 * time.Hour})
-		deadline := time.Now().Add(20 * time.Second)
-		for len(scores(t, reader, "A")) != 1 { // it begins by itself
-			if time.Now().After(deadline) {
-				t.Fatal("what is old is still there")
-			}
-			time.Sleep(time.Millisecond)
-		}
-		if _, err := l.Expire(context.Background()); err != nil {
-			t.Fatal(err)
+		eventually(t, "gone, what is old", func() bool { // it begins by itself
+			changes, err := reader.Changes(context.Background(), 0, 1)
+			outcomes, err2 := reader.Outcomes(context.Background(), "A", "")
+			return err == nil && err2 == nil && len(changes) == 0 && len(outcomes) == 1 && len(scores(t, reader, "A")) == 1
+		})
+		if n, err := l.Expire(context.Background()); err != nil || n != 0 {
+			t.Fatalf("%d more rows, %v", n, err)
 		}
 		if s := scores(t, reader, "A")[0]; s.AsOf != young.AsOf || s.Outcome != "late" {
 			t.Errorf("%+v is left", s)
