@@ -147,7 +147,7 @@ func (r reader) operations(page *reference, path yaml.MapItem) {
 		if !slices.Contains([]string{"get", "put", "post", "delete", "patch"}, verb) {
 			continue
 		}
-		tag := ""
+		tag := "sent to webhooks" // of the file's webhooks, which have none
 		if tags := items(r.at(m.Value, "tags")); len(tags) > 0 {
 			tag, _ = tags[0].(string)
 		}
