@@ -105,8 +105,8 @@ type sight struct {
 	at  time.Time
 }
 
-// since is the first whole second from which on the answer has been the same, zero
-// while that second is not over: within it there may be another change, which a date
+// since is the first whole second at whose beginning the answer was the same already, zero
+// until it begins: within the second before there may be another change, which a date
 // without fractions would not tell.
 func (n *seen) since(path string, sum [sha256.Size]byte, now time.Time) time.Time {
 	hash := sha256.Sum256([]byte(path))
@@ -124,7 +124,7 @@ func (n *seen) since(path string, sum [sha256.Size]byte, now time.Time) time.Tim
 		was = sight{sum, now}
 		n.paths[key] = was
 	}
-	at := was.at.UTC().Add(time.Second - 1).Truncate(time.Second)
+	at := was.at.UTC().Truncate(time.Second).Add(time.Second)
 	if at.After(now) {
 		return time.Time{}
 	}
