@@ -106,7 +106,9 @@ func (r *receiver) close() error {
 		return nil
 	}
 	err := r.server.Close()
-	<-r.done
+	if end := <-r.done; !errors.Is(end, http.ErrServerClosed) {
+		err = errors.Join(err, end)
+	}
 	r.server = nil
 	return err
 }

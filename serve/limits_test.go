@@ -103,7 +103,7 @@ func TestIdleConnections(t *testing.T) {
 	f := churn(t, cfg)
 	r := run(t, f)
 	before := memory()
-	flood := exec.Command(os.Args[0], "-test.run=^TestFlood$")
+	flood := exec.Command(os.Args[0])
 	flood.Env = append(os.Environ(), fmt.Sprintf("PROPENSITY_TEST_FLOOD=%s %d", strings.TrimPrefix(r.url, "http://"), many))
 	flood.Stderr = os.Stderr
 	in, err := flood.StdinPipe()
@@ -176,21 +176,18 @@ func memory() int64 {
 	return int64(m.Sys - m.HeapReleased)
 }
 
-// TestFlood is the other process.
-func TestFlood(t *testing.T) {
-	addr, number, ok := strings.Cut(os.Getenv("PROPENSITY_TEST_FLOOD"), " ")
-	if !ok {
-		t.Skip("it is run by TestIdleConnections")
-	}
+// flood is the other process: it makes so many connections and holds them until its stdin
+// ends.
+func flood(addr, number string) error {
 	n, err := strconv.Atoi(number)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	open := make([]net.Conn, 0, n)
 	for i := range n {
 		c, err := net.Dial("tcp", addr)
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 		if i%2 == 0 {
 			_, _ = io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: loc") // may be cut off already
@@ -202,4 +199,5 @@ func TestFlood(t *testing.T) {
 	for _, c := range open {
 		c.Close()
 	}
+	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -353,7 +352,7 @@ func (r *Runner) output(j *Job, again bool) (output, error) {
 		return datasets.Create(r.at(j.Spec.Out), datasets.WriteOptions{})
 	}
 	if again { // it was not there when the job was added
-		if err := os.RemoveAll(r.at(j.Spec.Out)); err != nil {
+		if err := r.root.RemoveAll(j.Spec.Out); err != nil {
 			return nil, err
 		}
 	}
