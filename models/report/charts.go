@@ -20,6 +20,7 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 
 	"propensity/models/evaluate"
+	"propensity/models/report/markup"
 )
 
 // ink is a colour by its part in a chart. The page decides what it looks like, in
@@ -61,7 +62,7 @@ var (
 // themed is a drawing as part of a page: it scales with its column, its
 // colours are the page's and its letters the reader's. Text of the data is never
 // touched: its quotes are escaped, so that it holds no style attribute.
-func themed(c *vgsvg.Canvas, width, height vg.Length, label string) (markup, error) {
+func themed(c *vgsvg.Canvas, width, height vg.Length, label string) (markup.HTML, error) {
 	var b bytes.Buffer
 	if _, err := c.WriteTo(&b); err != nil {
 		return "", err
@@ -77,7 +78,7 @@ func themed(c *vgsvg.Canvas, width, height vg.Length, label string) (markup, err
 		})
 	})
 	s = strings.ReplaceAll(s, "\n\tstyle=", " style=")
-	return markup(s), nil // made by vgsvg, which escapes the text it draws
+	return markup.HTML(s), nil // made by vgsvg, which escapes the text it draws
 }
 
 // Sizes in points.
@@ -191,7 +192,7 @@ func drawableIntervals(all []evaluate.Interval) bool {
 }
 
 // drawn is the plot as a picture. Axes of numbers reach a little farther than their data, so that no glyph is cut.
-func drawn(p *plot.Plot, width, height vg.Length, label string) (markup, error) {
+func drawn(p *plot.Plot, width, height vg.Length, label string) (markup.HTML, error) {
 	for _, a := range []*plot.Axis{&p.X, &p.Y} {
 		if least := 1e-6 * max(1, math.Abs(a.Min)); a.Max-a.Min < least {
 			a.Min, a.Max = a.Min-least, a.Max+least
@@ -285,7 +286,7 @@ func (s *series) addTo(p *plot.Plot) error {
 }
 
 // lines draws several series; "" if their numbers are more than can be drawn.
-func lines(width vg.Length, x, y axis, label string, all ...*series) (markup, error) {
+func lines(width vg.Length, x, y axis, label string, all ...*series) (markup.HTML, error) {
 	for _, s := range all {
 		if !drawable(s.x...) || !drawableIntervals(s.y) {
 			return "", nil
@@ -308,7 +309,7 @@ type level struct {
 
 // dots draws one value a line, the first on top, each with its name; with its
 // interval if ends says so. It is "" if the numbers are more than can be drawn.
-func dots(width vg.Length, x axis, label string, names []string, values []evaluate.Interval, ends bool, levels ...level) (markup, error) {
+func dots(width vg.Length, x axis, label string, names []string, values []evaluate.Interval, ends bool, levels ...level) (markup.HTML, error) {
 	n := len(names)
 	if !drawableIntervals(values) || slices.ContainsFunc(levels, func(l level) bool { return !drawable(l.at) }) {
 		return "", nil

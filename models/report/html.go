@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"propensity/models"
+	"propensity/models/report/markup"
 )
 
 // section is a part of the page under a title of its own.
@@ -19,7 +20,7 @@ type section struct {
 // block is a chart, a table, or a chart with its table to unfold.
 type block struct {
 	Title   string
-	Chart   markup
+	Chart   markup.HTML
 	Legend  []key
 	Caption string // what the chart shows, in words
 	Table   *table
@@ -123,6 +124,6 @@ func finite(m *models.Manifest, e *models.Metrics, calibration models.Calibratio
 func outcome(m *models.Manifest) string { return m.Label.Column + " is " + m.Label.Positive }
 
 // figure is a chart with the table of its numbers under it.
-func figure(title, caption string, chart markup, t *table) block {
+func figure(title, caption string, chart markup.HTML, t *table) block {
 	return block{Title: title, Caption: caption, Chart: chart, Table: t, Folded: chart != ""}
 }

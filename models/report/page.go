@@ -2,44 +2,12 @@ package report
 
 import (
 	_ "embed"
-	"strings"
-)
 
-// The page is written without html/template, for whose sake the linker keeps every method
-// of every type in the whole program (docs/decisions/0019-size.md). A test holds the page
-// against that template's.
+	"propensity/models/report/markup"
+)
 
 //go:embed report.css
 var style string
-
-// markup is HTML as it is; a text becomes markup by plain.
-type markup string
-
-// plain escapes what html/template does, in texts and in attributes between quotes.
-func plain(text string) markup {
-	var b strings.Builder
-	for i := range len(text) {
-		switch text[i] {
-		case 0:
-			b.WriteString("\uFFFD")
-		case '"':
-			b.WriteString("&#34;")
-		case '&':
-			b.WriteString("&amp;")
-		case '\'':
-			b.WriteString("&#39;")
-		case '+':
-			b.WriteString("&#43;")
-		case '<':
-			b.WriteString("&lt;")
-		case '>':
-			b.WriteString("&gt;")
-		default:
-			b.WriteByte(text[i])
-		}
-	}
-	return markup(b.String())
-}
 
 // page is what is written. Its texts are plain.
 type page struct {
@@ -49,145 +17,139 @@ type page struct {
 	Sections []section
 }
 
-// writer collects markup.
-type writer struct{ strings.Builder }
-
-func (w *writer) put(parts ...markup) {
-	for _, p := range parts {
-		w.WriteString(string(p))
-	}
-}
+// writer writes the parts of a page.
+type writer struct{ markup.Writer }
 
 func (p *page) html() string {
 	w := &writer{}
-	w.put(`<!DOCTYPE html>
+	w.Put(`<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>`, plain(p.Name), `: report</title>
+<title>`, markup.Plain(p.Name), `: report</title>
 <style>
-`, markup(style), `</style>
+`, markup.HTML(style), `</style>
 </head>
 <body>
 <header>
-<h1>`, plain(p.Name), `</h1>
-<p class="sub">`, plain(p.Subtitle), "</p>\n")
+<h1>`, markup.Plain(p.Name), `</h1>
+<p class="sub">`, markup.Plain(p.Subtitle), "</p>\n")
 	w.verdict(&p.Verdict)
-	w.put("<nav>")
+	w.Put("<nav>")
 	for i := range p.Sections {
-		w.put(`<a href="#`, plain(p.Sections[i].ID), `">`, plain(p.Sections[i].Title), "</a> ")
+		w.Put(`<a href="#`, markup.Plain(p.Sections[i].ID), `">`, markup.Plain(p.Sections[i].Title), "</a> ")
 	}
-	w.put("</nav>\n</header>\n<main>\n")
+	w.Put("</nav>\n</header>\n<main>\n")
 	for i := range p.Sections {
 		w.section(&p.Sections[i])
 	}
-	w.put("</main>\n</body>\n</html>\n\n")
+	w.Put("</main>\n</body>\n</html>\n\n")
 	return w.String()
 }
 
 func (w *writer) verdict(v *Verdict) {
-	no := markup(" no")
+	no := markup.HTML(" no")
 	if v.Good {
 		no = ""
 	}
-	w.put(`<div class="verdict`, no, `">
-<p class="head">`, plain(v.Headline), "</p>\n")
+	w.Put(`<div class="verdict`, no, `">
+<p class="head">`, markup.Plain(v.Headline), "</p>\n")
 	for _, text := range v.Points {
-		w.put("<p>", plain(text), "</p>\n")
+		w.Put("<p>", markup.Plain(text), "</p>\n")
 	}
-	w.put("</div>\n")
+	w.Put("</div>\n")
 	if len(v.Care) > 0 {
-		w.put(`<div class="care"><b>Use with care:</b><ul>`, "\n")
+		w.Put(`<div class="care"><b>Use with care:</b><ul>`, "\n")
 		for _, text := range v.Care {
-			w.put("<li>", plain(text), "</li>\n")
+			w.Put("<li>", markup.Plain(text), "</li>\n")
 		}
-		w.put("</ul></div>\n")
+		w.Put("</ul></div>\n")
 	}
 }
 
 func (w *writer) section(s *section) {
-	w.put(`<section id="`, plain(s.ID), `">
-<h2>`, plain(s.Title), "</h2>\n")
+	w.Put(`<section id="`, markup.Plain(s.ID), `">
+<h2>`, markup.Plain(s.Title), "</h2>\n")
 	for _, text := range s.Text {
-		w.put("<p>", plain(text), "</p>\n")
+		w.Put("<p>", markup.Plain(text), "</p>\n")
 	}
 	if len(s.Blocks) > 0 {
-		w.put(`<div class="blocks">`, "\n")
+		w.Put(`<div class="blocks">`, "\n")
 		for i := range s.Blocks {
 			w.block(&s.Blocks[i])
 		}
-		w.put("</div>\n")
+		w.Put("</div>\n")
 	}
-	w.put("</section>\n")
+	w.Put("</section>\n")
 }
 
 func (w *writer) block(b *block) {
-	w.put("<figure")
+	w.Put("<figure")
 	if b.Half {
-		w.put(` class="half"`)
+		w.Put(` class="half"`)
 	}
-	w.put(">\n")
+	w.Put(">\n")
 	if b.Title != "" && (b.Chart != "" || !b.Folded) {
-		w.put("<h3>", plain(b.Title), "</h3>\n")
+		w.Put("<h3>", markup.Plain(b.Title), "</h3>\n")
 	}
 	if len(b.Legend) > 0 {
-		w.put(`<div class="key">`)
+		w.Put(`<div class="key">`)
 		for _, k := range b.Legend {
-			w.put(`<span><span class="`, plain(k.Ink), `">`, plain(k.Sign), "</span> ", plain(k.Name), "</span> ")
+			w.Put(`<span><span class="`, markup.Plain(k.Ink), `">`, markup.Plain(k.Sign), "</span> ", markup.Plain(k.Name), "</span> ")
 		}
-		w.put("</div>\n")
+		w.Put("</div>\n")
 	}
 	switch {
 	case b.Chart != "" && b.Wide:
-		w.put(`<div class="scroll">`, b.Chart, "</div>")
+		w.Put(`<div class="scroll">`, b.Chart, "</div>")
 	default:
-		w.put(b.Chart)
+		w.Put(b.Chart)
 	}
 	if b.Caption != "" {
-		w.put("<figcaption>", plain(b.Caption), "</figcaption>\n")
+		w.Put("<figcaption>", markup.Plain(b.Caption), "</figcaption>\n")
 	}
 	if b.Table != nil && b.Folded {
-		summary := plain("The numbers")
+		summary := markup.Plain("The numbers")
 		if b.Title != "" && b.Chart == "" {
-			summary = plain(b.Title)
+			summary = markup.Plain(b.Title)
 		}
-		w.put("<details><summary>", summary, "</summary>")
+		w.Put("<details><summary>", summary, "</summary>")
 		w.table(b.Table)
-		w.put("</details>\n")
+		w.Put("</details>\n")
 	} else if b.Table != nil {
 		w.table(b.Table)
 	}
-	w.put("</figure>\n")
+	w.Put("</figure>\n")
 }
 
 func (w *writer) table(t *table) {
-	cell := func(tag markup, i int, text string) {
-		left := markup("")
+	cell := func(tag markup.HTML, i int, text string) {
+		left := markup.HTML("")
 		if i < t.Left {
 			left = ` class="l"`
 		}
-		w.put("<", tag, left, ">", plain(text), "</", tag, ">")
+		w.Put("<", tag, left, ">", markup.Plain(text), "</", tag, ">")
 	}
-	w.put(`<div class="scroll"><table><thead><tr>`)
+	w.Put(`<div class="scroll"><table><thead><tr>`)
 	for i, text := range t.Head {
 		cell("th", i, text)
 	}
-	w.put("</tr></thead><tbody>\n")
+	w.Put("</tr></thead><tbody>\n")
 	for k, row := range t.Rows {
-		w.put("<tr")
+		w.Put("<tr")
 		if t.Marks[k] != "" {
-			w.put(` class="`, plain(t.Marks[k]), `"`)
+			w.Put(` class="`, markup.Plain(t.Marks[k]), `"`)
 		}
-		w.put(">")
+		w.Put(">")
 		for i, text := range row {
 			cell("td", i, text)
 		}
-		w.put("</tr>\n")
+		w.Put("</tr>\n")
 	}
-	w.put("</tbody></table></div>")
+	w.Put("</tbody></table></div>")
 	if t.More != "" {
-		w.put(`<p class="muted">`, plain(t.More), "</p>")
+		w.Put(`<p class="muted">`, markup.Plain(t.More), "</p>")
 	}
 }

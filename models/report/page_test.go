@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"propensity/models/report/markup"
 )
 
 // templated is the page as html/template writes it.
@@ -18,7 +20,7 @@ func templated(t testing.TB, p *page) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	funcs := template.FuncMap{"raw": func(m markup) template.HTML { return template.HTML(m) }}
+	funcs := template.FuncMap{"raw": func(m markup.HTML) template.HTML { return template.HTML(m) }}
 	tmpl, err := template.New("report").Funcs(funcs).Parse(strings.Replace(strings.ReplaceAll(string(text), "{{.Chart}}", "{{raw .Chart}}"), "STYLE", style, 1))
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +48,7 @@ func TestPageTwin(t *testing.T) {
 	blocks := rapid.Custom(func(t *rapid.T) block {
 		b := block{
 			Title: text.Draw(t, "title"), Caption: text.Draw(t, "caption"), Half: rapid.Bool().Draw(t, "half"), Wide: rapid.Bool().Draw(t, "wide"), Folded: rapid.Bool().Draw(t, "folded"),
-			Chart: rapid.SampledFrom([]markup{"", `<svg viewBox="0 0 1 1"><text>a &lt; b</text></svg>`}).Draw(t, "chart"),
+			Chart: rapid.SampledFrom([]markup.HTML{"", `<svg viewBox="0 0 1 1"><text>a &lt; b</text></svg>`}).Draw(t, "chart"),
 		}
 		if rapid.Bool().Draw(t, "has table") {
 			b.Table = tables.Draw(t, "table")

@@ -11,6 +11,7 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 
 	"propensity/models"
+	"propensity/models/report/markup"
 )
 
 // errSurrogate is a surrogate whose nodes are no tree.
@@ -112,7 +113,7 @@ func (r *reporter) surrogateSection() (section, error) {
 	t := &table{Head: []string{"way", "probability", "share of the rows"}, Left: 1}
 	ways(root, nil, t)
 	caption := surrogateCaption(t)
-	var chart markup
+	var chart markup.HTML
 	if leaves <= maxLeaves && depth <= maxDepth {
 		if chart, err = treePicture(root, leaves, depth, "Surrogate tree. "+caption); err != nil {
 			return s, err
@@ -143,7 +144,7 @@ func surrogateCaption(t *table) string {
 	return fmt.Sprintf("Up is yes, down is no; %s. Each box tells the probability and its share of the rows.", many(len(t.Rows), "way")+" through it")
 }
 
-func treePicture(root *placed, leaves, depth int, label string) (markup, error) {
+func treePicture(root *placed, leaves, depth int, label string) (markup.HTML, error) {
 	next := 0
 	root.place(&next)
 	width := vg.Length(2*treeMargin + depth*treeColumn + leafWidth)
