@@ -44,8 +44,8 @@ var errClosed = errors.New("the store is closed")
 
 func (c *committer) start(write func(ctx context.Context, list []record) error) {
 	c.write, c.calls, c.done = write, make(chan *call, 256), make(chan struct{})
-	last := c.done
-	if c.sync != nil {
+	last, apart := c.done, c.sync != nil
+	if apart {
 		c.synced, last = make(chan []*call, 16), make(chan struct{})
 		go func() {
 			defer close(c.done)
@@ -56,7 +56,7 @@ func (c *committer) start(write func(ctx context.Context, list []record) error) 
 	}
 	go func() {
 		defer close(last)
-		if c.sync != nil {
+		if apart {
 			defer close(c.synced)
 			giveWay()
 		}
