@@ -216,6 +216,7 @@ func serveOnline(ctx context.Context, kind, dir string) (measures, error) {
 	defer s.Close()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	go serve.SteadyHeap(ctx) // as well
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		stop()

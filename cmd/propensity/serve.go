@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -111,6 +112,11 @@ func (a *app) serve(ctx context.Context, addr, store string, poll time.Duration,
 	// On one processor Go runs one thread, and a write of a store, one long row of system
 	// calls, would hold up every answer; of two threads the system lets both go on.
 	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0)))
+	heap, stop := context.WithCancel(ctx)
+	var steady sync.WaitGroup
+	steady.Go(func() { serve.SteadyHeap(heap) })
+	defer steady.Wait()
+	defer stop()
 	cfg := serve.Config{Registry: a.open(), Logger: logger, Poll: poll, Version: version()}
 	if store != "" {
 		facts, err := openStore(ctx, store)
