@@ -28,6 +28,7 @@ type benchmark struct {
 	self    string // this program
 	program string // propensity, built from the tree
 	python  string // of the peers, empty without them
+	servers string // the Python of those that serve, likewise
 	built   map[string]string
 	wholes  []whole
 }
@@ -173,7 +174,7 @@ func (b *benchmark) page(s section, tables []table, stamp string) string {
 // shown is text without the machine's own paths.
 func (b *benchmark) shown(s string) string {
 	pairs := []string{}
-	for _, p := range [][2]string{{b.program, "propensity"}, {b.scratch, "SCRATCH"}, {b.work, "WORK"}, {b.python, "python"}, {filepath.Dir(filepath.Dir(b.python)), "PYTHON"}, {b.self, "bench"}} {
+	for _, p := range [][2]string{{b.program, "propensity"}, {b.scratch, "SCRATCH"}, {b.work, "WORK"}, {b.python, "python"}, {b.servers, "python"}, {filepath.Dir(filepath.Dir(b.python)), "PYTHON"}, {b.self, "bench"}} {
 		if p[0] != "" && p[0] != "." {
 			pairs = append(pairs, p[0], p[1])
 		}

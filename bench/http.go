@@ -64,12 +64,11 @@ func (b *benchmark) httpTables(ctx context.Context) ([]table, error) {
 		only = append(only, load("Gin, which reads the JSON and does nothing", "/echo", "peers", false, gin, addr))
 	}
 	if b.peers {
-		python, err := b.httpPeers(ctx)
-		if err != nil {
+		if b.servers, err = b.httpPeers(ctx); err != nil {
 			return nil, err
 		}
 		fastapi := func(name, path string) contender {
-			c := load(name, path, "peers", false, python, "-m", "uvicorn", "http_fastapi:app", "--app-dir", peersDir, "--host", "127.0.0.1", "--port", strings.Split(addr, ":")[1],
+			c := load(name, path, "peers", false, b.servers, "-m", "uvicorn", "http_fastapi:app", "--app-dir", peersDir, "--host", "127.0.0.1", "--port", strings.Split(addr, ":")[1],
 				"--workers", "2", "--no-access-log", "--log-level", "warning")
 			c.env = []string{"MODEL=" + m.model, "OMP_NUM_THREADS=1"}
 			return c

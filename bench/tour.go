@@ -83,7 +83,7 @@ func tour(ctx context.Context, page string, write bool) error {
 }
 
 func build(ctx context.Context, path string) error {
-	c := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/propensity")
+	c := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-tags", "nomsgpack", "-o", path, "./cmd/propensity") // as it is deployed
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	c.Stderr = os.Stderr
 	return c.Run()
