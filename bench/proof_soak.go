@@ -253,7 +253,11 @@ func (s *soak) score(ctx context.Context, rng *rand.Rand) {
 	body, stored := []byte(`{"account": "S-`+strconv.Itoa(account)+`"}`), true
 	if rng.IntN(3) > 0 {
 		stored = false
-		body = []byte(`{"account": "P-` + strconv.Itoa(account) + `", "allow_missing": true, "row": {"logins_7d": ` + strconv.Itoa(account%50) + `, "seconds_28d": 12.5, "plan": "pro", "mrr": 40}}`)
+		plan := "pro"
+		if rng.IntN(200) == 0 {
+			plan = "free" // another band, until the next request
+		}
+		body = fmt.Appendf(nil, `{"account": "P-%d", "allow_missing": true, "row": {"logins_7d": %d, "seconds_28d": 12.5, "plan": %q, "mrr": 0}}`, account, account%30, plan)
 	}
 	sent := s.storeMayFail()
 	status, answer, err := s.do(ctx, http.MethodPost, "/v1/models/churn/score", body)
