@@ -18,6 +18,7 @@ import (
 	"propensity/features/online"
 	"propensity/models"
 	"propensity/models/registry"
+	"propensity/serve/jobs"
 	"propensity/serve/ledger"
 	"propensity/serve/monitor"
 	"propensity/serve/notify"
@@ -71,8 +72,14 @@ func problemOf(err error) *problem {
 		return refuse(http.StatusServiceUnavailable, "the store of facts does not answer: send the request again")
 	case errors.Is(err, ledger.ErrUnavailable):
 		return refuse(http.StatusServiceUnavailable, "the ledger does not answer: send the request again")
-	case jobProblem(err) != nil:
-		return jobProblem(err)
+	case errors.Is(err, jobs.ErrUnknown):
+		return refuse(http.StatusNotFound, err.Error())
+	case errors.Is(err, jobs.ErrEnded):
+		return refuse(http.StatusConflict, err.Error())
+	case errors.Is(err, jobs.ErrFull):
+		return refuse(http.StatusTooManyRequests, err.Error())
+	case errors.Is(err, jobs.ErrSpec):
+		return refuse(http.StatusUnprocessableEntity, err.Error(), fault{err.Error(), ""})
 	case errors.Is(err, notify.ErrUnavailable):
 		return refuse(http.StatusServiceUnavailable, "the database of webhooks does not answer: send the request again")
 	case errors.Is(err, notify.ErrNotFound):

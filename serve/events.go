@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/gin-gonic/gin"
 
@@ -35,13 +34,12 @@ func (s *Server) addEvents(c *gin.Context) {
 		return
 	}
 	l := &events{schema: s.schema(), now: s.now(), most: s.cfg.MaxFields}
-	var err error
+	each := eachItem
 	if wantType(c.Request, "application/x-ndjson") == nil {
-		err = s.eventLines(l, w.body.Bytes())
-	} else {
-		err = s.eventArray(l, w.body.Bytes())
+		each = eachLine
+		l.list = make([]facts.Fact, 0, min(bytes.Count(w.body.Bytes(), []byte("\n"))+1, s.cfg.MaxEvents))
 	}
-	s.add(c, l, err)
+	s.add(c, l, each(w.body.Bytes(), s.cfg.MaxEvents, "facts", l.one))
 }
 
 // add adds what was decoded, if there is nothing wrong with any of it.
@@ -68,76 +66,14 @@ func (s *Server) add(c *gin.Context, l *events, err error) {
 	writeJSON(c, http.StatusAccepted, "application/json", accepted{len(l.list), l.warnings})
 }
 
-// eventLines reads a fact a line; lines of white space alone are skipped. Faults point
-// to it as if the body were an array of the facts.
-func (s *Server) eventLines(l *events, body []byte) error {
-	n, number := 0, 0
-	l.list = make([]facts.Fact, 0, min(bytes.Count(body, []byte("\n"))+1, s.cfg.MaxEvents))
-	for line := range bytes.Lines(body) {
-		number++
-		if len(bytes.TrimSpace(line)) == 0 {
-			continue
-		}
-		if err := s.tooMany(n); err != nil {
-			return err
-		}
-		faults := len(l.faults)
-		if err := l.decode(line, n, ""); err != nil {
-			p := *problemOf(err)
-			p.Line = number
-			return &p
-		}
-		for i := faults; i < len(l.faults); i++ {
-			l.faults[i].Detail = fmt.Sprintf("line %d: %s", number, l.faults[i].Detail)
-		}
-		n++
+// one reads the fact of a row; faults of a line of its own say which.
+func (l *events) one(text []byte, row, line int) error {
+	faults := len(l.faults)
+	err := l.decode(text, row, "")
+	for i := faults; line > 0 && i < len(l.faults); i++ {
+		l.faults[i].Detail = fmt.Sprintf("line %d: %s", line, l.faults[i].Detail)
 	}
-	return nil
-}
-
-// eventArray reads one fact, or an array of them.
-func (s *Server) eventArray(l *events, body []byte) error {
-	scan := scanner{text: body}
-	if err := scan.validUTF8(); err != nil {
-		return err
-	}
-	scan.at = 0
-	if scan.next() != '[' {
-		return l.decode(body, -1, "")
-	}
-	scan.at++
-	for n := 0; ; n++ {
-		if b := scan.next(); b == ']' && n == 0 {
-			scan.at++
-			return scan.end()
-		}
-		if err := s.tooMany(n); err != nil {
-			return err
-		}
-		start := scan.at
-		scan.pointer = "/" + strconv.Itoa(n)
-		if err := scan.skip(2); err != nil {
-			return err
-		}
-		if err := l.decode(body[start:scan.at], n, ""); err != nil {
-			return err
-		}
-		if scan.next() == ']' {
-			scan.at++
-			scan.pointer = ""
-			return scan.end()
-		}
-		if err := scan.take(','); err != nil {
-			return err
-		}
-	}
-}
-
-func (s *Server) tooMany(n int) error {
-	if n < s.cfg.MaxEvents {
-		return nil
-	}
-	return refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("there are more than %d facts: send them in several requests", s.cfg.MaxEvents))
+	return err
 }
 
 func sortedNames[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }

@@ -2,7 +2,6 @@ package serve
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -249,19 +248,4 @@ func (s *Server) cancelJob(c *gin.Context) {
 	}
 	s.audit(c, "jobs.cancel", j.ID)
 	writeJSON(c, http.StatusOK, "application/json", jobOf(&j))
-}
-
-// jobProblem is what an error of jobs is told as; nil: it is none.
-func jobProblem(err error) *problem {
-	switch {
-	case errors.Is(err, jobs.ErrUnknown):
-		return refuse(http.StatusNotFound, err.Error())
-	case errors.Is(err, jobs.ErrEnded):
-		return refuse(http.StatusConflict, err.Error())
-	case errors.Is(err, jobs.ErrFull):
-		return refuse(http.StatusTooManyRequests, err.Error())
-	case errors.Is(err, jobs.ErrSpec):
-		return refuse(http.StatusUnprocessableEntity, err.Error(), fault{err.Error(), ""})
-	}
-	return nil
 }

@@ -317,13 +317,12 @@ func FuzzEvents(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		k := &schema{sources: map[string]*source{}}
 		k.add(p)
-		s := &Server{cfg: Config{MaxEvents: 5}}
 		for _, account := range []string{"", "A"} {
 			l := &events{schema: k, now: moment, most: 5, attributes: "accounts"}
 			err := l.decode([]byte(body), -1, account)
 			if account == "" {
 				l = &events{schema: k, now: moment, most: 5}
-				err = s.eventArray(l, []byte(body))
+				err = eachItem([]byte(body), 5, "facts", l.one)
 			}
 			if err != nil || len(l.faults) > 0 {
 				continue

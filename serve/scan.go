@@ -106,42 +106,34 @@ func (s *scanner) end() error {
 // set the pointer. Names given twice are the caller's to find, who knows them.
 func (s *scanner) object(member func(name string) error) error {
 	here := s.pointer
-	if err := s.take('{'); err != nil {
+	return s.walk(func(name []byte, _ span) error {
+		err := member(string(name))
+		if err == nil {
+			s.pointer = here
+		}
 		return err
-	}
-	if s.next() == '}' {
-		s.at++
-		return nil
-	}
-	for {
-		if s.next() != '"' {
-			return s.unexpected("a name in quotes")
-		}
-		name, err := s.text8()
-		if err != nil {
-			return err
-		}
-		if err := s.take(':'); err != nil {
-			return err
-		}
-		s.next()
-		if err := member(name); err != nil {
-			return err
-		}
-		s.pointer = here
-		if s.next() == '}' {
-			s.at++
-			return nil
-		}
-		if err := s.take(','); err != nil {
-			return err
-		}
-	}
+	})
 }
 
-// members reads an object and calls member at the value of each name, which is valid
-// until it returns. Names given twice are the caller's to find, who knows them.
+// members is object for those who leave the pointer alone: the path says where they are.
+// The name is valid until member returns.
 func (s *scanner) members(member func(name []byte) error) error {
+	return s.walk(func(name []byte, at span) error {
+		if s.depth < len(s.path) {
+			s.path[s.depth] = at
+		}
+		s.depth++
+		err := member(name)
+		if err == nil {
+			s.depth--
+		}
+		return err
+	})
+}
+
+// walk reads an object and calls member at the value of each name, with what stands
+// between its quotes.
+func (s *scanner) walk(member func(name []byte, at span) error) error {
 	if err := s.take('{'); err != nil {
 		return err
 	}
@@ -163,14 +155,9 @@ func (s *scanner) members(member func(name []byte) error) error {
 			return err
 		}
 		s.next()
-		if s.depth < len(s.path) {
-			s.path[s.depth] = at
-		}
-		s.depth++
-		if err := member(name); err != nil {
+		if err := member(name, at); err != nil {
 			return err
 		}
-		s.depth--
 		if s.next() == '}' {
 			s.at++
 			return nil
