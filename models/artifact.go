@@ -128,6 +128,15 @@ type Split struct {
 	Refit bool `json:"refit,omitempty"`
 }
 
+// BandNames are the names of the bands, the most probable first.
+func (m *Manifest) BandNames() []string {
+	var out []string
+	for _, b := range m.Bands {
+		out = append(out, b.Name)
+	}
+	return out
+}
+
 // Band is a range of probabilities: From (inclusive) up to the band before.
 // Rate is what was observed among the rows that judged the model.
 type Band struct {

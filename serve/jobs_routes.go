@@ -174,12 +174,6 @@ type crmFieldRequest struct {
 	To   string `json:"to"`
 }
 
-// Limits of a job that names none, those of the command score.
-const (
-	maxChangedDefault = 0.2
-	maxShiftDefault   = 0.05
-)
-
 func (s *Server) addJob(c *gin.Context) {
 	var q jobRequest
 	err := s.readObject(c, &q)
@@ -221,7 +215,8 @@ func (s *Server) jobSpec(c *gin.Context, q *jobRequest) (jobs.Spec, error) {
 		spec.AsOf = at.UnixMicro()
 	}
 	if q.Last != "" && !q.Force {
-		spec.Limits = &tables.Limits{Changed: maxChangedDefault, Shift: maxShiftDefault}
+		limits := tables.DefaultLimits()
+		spec.Limits = &limits
 		if q.MaxChanged != nil {
 			spec.Limits.Changed = *q.MaxChanged
 		}

@@ -33,8 +33,8 @@ func (o *changedOptions) describe(f *pflag.FlagSet) {
 	f.Float64Var(&o.by, "changed-by", 0, "also write rows whose probability has moved by this much, 0 to 1 (default: the band alone counts)")
 	f.StringVar(&o.whole, "whole", "", "`file` for all rows too, the next run's --last")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would change, and write nothing")
-	f.Float64Var(&o.limits.Changed, "max-changed", 0.2, "share of the accounts that may change their band; beyond it nothing is written")
-	f.Float64Var(&o.limits.Shift, "max-shift", 0.05, "how far the mean probability may move; beyond it nothing is written")
+	f.Float64Var(&o.limits.Changed, "max-changed", stream.DefaultLimits().Changed, "share of the accounts that may change their band; beyond it nothing is written")
+	f.Float64Var(&o.limits.Shift, "max-shift", stream.DefaultLimits().Shift, "how far the mean probability may move; beyond it nothing is written")
 	f.BoolVar(&o.force, "force", false, "write even so")
 	f.StringVar(&o.crm.Kind, "crm", "", "lay the scores out for `salesforce` (Bulk API 2.0) or hubspot (batch upsert); --out is a new directory")
 	f.StringVar(&o.crm.ID, "crm-id", "", "`field` of the CRM that the account's id is in: an external id, a unique property")
@@ -68,17 +68,10 @@ func (o *changedOptions) check(out string) (err error) {
 	return nil
 }
 
-// output is a file, or files, in the making.
-type output interface {
-	stream.Sink
-	Commit() error
-	Abort()
-}
-
 // outputs are what a run writes: the sink of its rows, and the files behind it.
 type outputs struct {
 	stream.Sink
-	files   []output
+	files   []stream.Output
 	changes *stream.Changes
 }
 
@@ -94,7 +87,7 @@ func (a *app) outputs(s *models.Scorer, o *scoreOptions, f datasets.Format) (*ou
 		}
 	}
 	var rows stream.Both
-	open := func(one output, err error) (output, error) {
+	open := func(one stream.Output, err error) (stream.Output, error) {
 		if err != nil {
 			out.Abort()
 			return nil, err
@@ -119,18 +112,14 @@ func (a *app) outputs(s *models.Scorer, o *scoreOptions, f datasets.Format) (*ou
 		}
 	}
 	if last != nil {
-		var bands []string
-		for _, b := range s.Artifact().Manifest.Bands {
-			bands = append(bands, b.Name)
-		}
-		out.changes = stream.NewChanges(last, bands, c.by, chosen)
+		out.changes = stream.NewChanges(last, s.Artifact().Manifest.BandNames(), c.by, chosen)
 		rows = append(rows, out.changes)
 	}
 	out.Sink = rows
 	return out, nil
 }
 
-func (a *app) scoresOut(o *scoreOptions, f datasets.Format) (output, error) {
+func (a *app) scoresOut(o *scoreOptions, f datasets.Format) (stream.Output, error) {
 	if o.crm.Kind != "" {
 		return stream.NewCRMFiles(o.out, &o.crm)
 	}

@@ -80,7 +80,7 @@ func CompareScores(before, after Side, accounts []string, most int) (*Scores, er
 		return nil, err
 	}
 	s := &Scores{
-		Rows: rows, BandsBefore: bandNames(before.Scorer), BandsAfter: bandNames(after.Scorer),
+		Rows: rows, BandsBefore: before.Scorer.Artifact().Manifest.BandNames(), BandsAfter: after.Scorer.Artifact().Manifest.BandNames(),
 		Moved: []Moved{}, Bands: [][]int{},
 	}
 	for range s.BandsBefore {
@@ -127,14 +127,6 @@ func (s Side) answers() (*models.Answers, error) {
 		err = fmt.Errorf("row %d: %w", row.Row+1, row.Err)
 	}
 	return a, err
-}
-
-func bandNames(s *models.Scorer) []string {
-	var out []string
-	for _, b := range s.Artifact().Manifest.Bands {
-		out = append(out, b.Name)
-	}
-	return out
 }
 
 // answer is the answer for one row, with all reasons.

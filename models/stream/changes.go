@@ -50,6 +50,9 @@ func (c *Comparison) Changed() float64 {
 // their band, and the shift of the mean probability either way, both 0 to 1.
 type Limits struct{ Changed, Shift float64 }
 
+// DefaultLimits are those of who names none: a fifth of the accounts, five points.
+func DefaultLimits() Limits { return Limits{Changed: 0.2, Shift: 0.05} }
+
 // Check gives an error that wraps ErrJump if the scores are beyond the limits.
 func (c *Comparison) Check(l Limits) error {
 	if share := c.Changed(); share > l.Changed {
@@ -75,9 +78,11 @@ type Changes struct {
 	after   float64
 }
 
-// NewChanges compares with the last run. The bands are named from the most probable one
+// NewChanges compares with the last run, which can be compared with again once this is
+// over. The bands are named from the most probable one
 // on. Only a change of band counts if atLeast is 0. Out may be nil.
 func NewChanges(last *Last, bands []string, atLeast float64, out Sink) *Changes {
+	clear(last.seen)
 	return &Changes{last: last, atLeast: atLeast, out: out, order: bands, moves: map[[2]string]int{}}
 }
 

@@ -70,6 +70,14 @@ func (c *CRM) Check() error {
 	return nil
 }
 
+// Output is a file, or files, in the making; *datasets.Writer and *CRMFiles are. Nothing of
+// it shows before Commit, and nothing is left after Abort.
+type Output interface {
+	Sink
+	Commit() error
+	Abort()
+}
+
 // CRMFiles is a Sink that writes the files of a CRM into a directory, which appears under
 // its name only when they are whole.
 type CRMFiles struct {

@@ -257,8 +257,9 @@ func (r *Runner) finish(ctx context.Context, j *Job, scorer *models.Scorer, agai
 	if err != nil {
 		return err
 	}
+	var last *stream.Last
 	if j.Spec.Last != "" {
-		if err := r.compare(ctx, j, scorer, pieces); err != nil {
+		if last, err = r.compare(ctx, j, scorer, pieces); err != nil {
 			return err
 		}
 	}
@@ -271,11 +272,6 @@ func (r *Runner) finish(ctx context.Context, j *Job, scorer *models.Scorer, agai
 	}
 	var rows stream.Sink = stream.Both{withoutRaw{out}, telling{ctx, r, j}}
 	if j.Spec.ChangedOnly {
-		last, err := stream.ReadLast(r.at(j.Spec.Last), datasets.ReadOptions{})
-		if err != nil {
-			out.Abort()
-			return err
-		}
 		rows = stream.NewChanges(last, nil, j.Spec.ChangedBy, rows)
 	}
 	if err := r.eachPiece(ctx, pieces, rows); err != nil {
@@ -285,32 +281,27 @@ func (r *Runner) finish(ctx context.Context, j *Job, scorer *models.Scorer, agai
 	return out.Commit()
 }
 
-// compare notes what has changed since the last run. The error wraps stream.ErrJump if
-// that is too much.
-func (r *Runner) compare(ctx context.Context, j *Job, scorer *models.Scorer, pieces []string) error {
+// compare notes what has changed since the last run, which it gives. The error wraps
+// stream.ErrJump if that is too much.
+func (r *Runner) compare(ctx context.Context, j *Job, scorer *models.Scorer, pieces []string) (*stream.Last, error) {
 	last, err := stream.ReadLast(r.at(j.Spec.Last), datasets.ReadOptions{})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var bands []string
-	for _, b := range scorer.Artifact().Manifest.Bands {
-		bands = append(bands, b.Name)
-	}
-	changes := stream.NewChanges(last, bands, j.Spec.ChangedBy, nil)
+	changes := stream.NewChanges(last, scorer.Artifact().Manifest.BandNames(), j.Spec.ChangedBy, nil)
 	if err := r.eachPiece(ctx, pieces, changes); err != nil {
-		return err
+		return nil, err
 	}
 	c := changes.Comparison()
 	r.mu.Lock()
 	j.Changes = c
 	r.mu.Unlock()
-	if j.Spec.Limits == nil {
-		return nil
+	if j.Spec.Limits != nil {
+		if err := c.Check(*j.Spec.Limits); err != nil {
+			return nil, fmt.Errorf("%w since %s: nothing was written", err, j.Spec.Last)
+		}
 	}
-	if err := c.Check(*j.Spec.Limits); err != nil {
-		return fmt.Errorf("%w since %s: nothing was written", err, j.Spec.Last)
-	}
-	return nil
+	return last, nil
 }
 
 func (r *Runner) eachPiece(ctx context.Context, pieces []string, rows stream.Sink) error {
@@ -339,15 +330,8 @@ func ignoreEOF(err error) error {
 	return err
 }
 
-// output is a file, or files, in the making.
-type output interface {
-	stream.Sink
-	Commit() error
-	Abort()
-}
-
 // output opens what a job writes.
-func (r *Runner) output(j *Job, again bool) (output, error) {
+func (r *Runner) output(j *Job, again bool) (stream.Output, error) {
 	if j.Spec.CRM == nil {
 		return datasets.Create(r.at(j.Spec.Out), datasets.WriteOptions{})
 	}
