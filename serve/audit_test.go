@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,37 +13,13 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"propensity/serve/database"
+	"propensity/serve/database/databasetest"
 	"propensity/serve/keys"
 )
 
 // eachDatabase runs a test with a new database of each kind.
 func eachDatabase(t *testing.T, test func(t *testing.T, db *database.DB)) {
-	t.Run("sqlite", func(t *testing.T) {
-		test(t, openDatabase(t, "sqlite:"+filepath.Join(t.TempDir(), "state.db")))
-	})
-	t.Run("postgres", func(t *testing.T) {
-		address := os.Getenv("PROPENSITY_POSTGRES")
-		if address == "" {
-			t.Skip("PROPENSITY_POSTGRES names no server")
-		}
-		schema := "serve_" + strconv.FormatInt(time.Now().UnixNano(), 36)
-		admin := openDatabase(t, address)
-		if _, err := admin.Exec(`CREATE SCHEMA ` + schema); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _, _ = admin.Exec(`DROP SCHEMA ` + schema + ` CASCADE`) })
-		test(t, openDatabase(t, address+"?search_path="+schema))
-	})
-}
-
-func openDatabase(t *testing.T, address string) *database.DB {
-	t.Helper()
-	db, err := database.Open(context.Background(), address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	return db
+	databasetest.Each(t, func(t *testing.T, address string) { test(t, databasetest.Open(t, address)) })
 }
 
 // acts is what the audit log shows, the oldest first, as "key act detail result status".
@@ -137,7 +111,7 @@ func TestAudit(t *testing.T) {
 // What someone changes in the file of keys, by the command or by hand, is in the audit
 // log too.
 func TestAuditOfTheFileOfKeys(t *testing.T) {
-	f := withKeys(t, Config{Database: openDatabase(t, "sqlite:"+filepath.Join(t.TempDir(), "state.db"))})
+	f := withKeys(t, Config{Database: databasetest.Open(t, databasetest.SQLite(t))})
 	if _, err := keys.Revoke(context.Background(), f.path, f.ids[scopeWrite], time.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +169,7 @@ func TestAuditWithoutADatabase(t *testing.T) {
 // A database that does not answer undoes no act, and is told.
 func TestAuditWithADeadDatabase(t *testing.T) {
 	var log page
-	db := openDatabase(t, "sqlite:"+filepath.Join(t.TempDir(), "state.db"))
+	db := databasetest.Open(t, databasetest.SQLite(t))
 	f := withKeys(t, Config{Database: db, Logger: log.logger()})
 	if err := db.Close(); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"propensity/models"
 	"propensity/models/registry"
 	"propensity/serve/client"
+	"propensity/serve/database/databasetest"
 	"propensity/serve/keys"
 )
 
@@ -18,7 +19,7 @@ import (
 func TestClient(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
 	_, key := makeKey(t, path, keys.Key{Scopes: []string{keys.Admin}})
-	f := withFacts(t, Config{Database: openDatabase(t, "sqlite:"+filepath.Join(t.TempDir(), "state.db")), Keys: path})
+	f := withFacts(t, Config{Database: databasetest.Open(t, databasetest.SQLite(t)), Keys: path})
 	publish(t, f.registry, "churn", 2, "challenger", money("seats", "90d"))
 	f.eventually(t, "there", func() bool { return len(f.server.state.Load().models["churn"].aliases) == 2 })
 	c, err := client.New(f.http.URL, client.Options{Key: key, HTTP: f.http.Client()})

@@ -2,13 +2,13 @@ package serve
 
 import (
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"propensity/models/registry"
+	"propensity/serve/database/databasetest"
 )
 
 // The model is the one in the path or the query, or the only one there is.
@@ -84,7 +84,7 @@ func TestMLflowTypes(t *testing.T) {
 
 // Every fault has its place in the request; nothing of a request with a fault is scored.
 func TestMLflowRefused(t *testing.T) {
-	f := churn(t, Config{MaxInferRows: 4, MaxFields: 9, MaxInferBody: 4000, Database: openDatabase(t, "sqlite:"+filepath.Join(t.TempDir(), "l.db")), LedgerSync: true})
+	f := churn(t, Config{MaxInferRows: 4, MaxFields: 9, MaxInferBody: 4000, Database: databasetest.Open(t, databasetest.SQLite(t)), LedgerSync: true})
 	const names = `"columns":["plan","logins_28d","seats","sso","created_at","code","tier"]`
 	const good = `["pro",6,12,false,"2026-01-20","002","1"]`
 	for _, c := range []struct {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"math"
 	"net/http"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"propensity/datasets"
 	"propensity/models"
 	"propensity/models/registry"
+	"propensity/serve/database/databasetest"
 	"propensity/serve/ledger"
 )
 
@@ -157,7 +157,7 @@ func TestDialectsInLedger(t *testing.T) {
 		{"MLflow", "/models/churn/invocations", "application/json", `{"params":{"reasons":2},"dataframe_records":[` + records.String()[1:] + `]}`},
 		{"Arrow", batchPath + "?reasons=2", arrowType, arrowBody(t, table).String()},
 	} {
-		f := churn(t, Config{Database: openDatabase(t, "sqlite:"+filepath.Join(t.TempDir(), "l.db")), LedgerSync: true})
+		f := churn(t, Config{Database: databasetest.Open(t, databasetest.SQLite(t)), LedgerSync: true})
 		if got := f.post(t, c.path, c.contentType, strings.NewReader(c.body)); got.status != 200 {
 			t.Fatalf("%s: %d %s", c.what, got.status, got.body)
 		}
@@ -183,7 +183,7 @@ func TestDialectsInLedger(t *testing.T) {
 // What cannot be answered has the protocol's body, with all that is wrong in it; and
 // nothing of the request reaches the ledger.
 func TestOIPRefused(t *testing.T) {
-	f := churn(t, Config{MaxInferRows: 6, MaxFields: 9, MaxInferBody: 4000, Database: openDatabase(t, "sqlite:"+filepath.Join(t.TempDir(), "l.db")), LedgerSync: true})
+	f := churn(t, Config{MaxInferRows: 6, MaxFields: 9, MaxInferBody: 4000, Database: databasetest.Open(t, databasetest.SQLite(t)), LedgerSync: true})
 	whole, _ := oipRequest(t, false, false)
 	change := func(from, to string) string {
 		t.Helper()

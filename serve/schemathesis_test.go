@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"propensity/models/registry"
+	"propensity/serve/database/databasetest"
 	"propensity/serve/keys"
 )
 
@@ -23,7 +24,7 @@ func TestSchemathesis(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "keys.json")
 	made, key := makeKey(t, path, keys.Key{Scopes: []string{keys.Admin}})
-	f := withFacts(t, Config{Database: openDatabase(t, "sqlite:"+filepath.Join(t.TempDir(), "state.db")), Keys: path, Shadow: true, JobsDir: t.TempDir()})
+	f := withFacts(t, Config{Database: databasetest.Open(t, databasetest.SQLite(t)), Keys: path, Shadow: true, JobsDir: t.TempDir()})
 	publish(t, f.registry, "churn", 2, "challenger", money("mrr", "90d"))
 	publish(t, f.registry, "upsell", 1, registry.Champion, money("seats", "90d"))
 	wantStatus(t, f.ask(t, "POST", "/v1/events", key, knownEvents), 202)

@@ -7,43 +7,17 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"testing"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"propensity/serve/database"
+	"propensity/serve/database/databasetest"
 )
 
 // each runs a test with a new database of each kind.
 func each(t *testing.T, test func(t *testing.T, db *database.DB)) {
-	t.Run("sqlite", func(t *testing.T) {
-		test(t, open(t, "sqlite:"+filepath.Join(t.TempDir(), "state.db")))
-	})
-	t.Run("postgres", func(t *testing.T) {
-		address := os.Getenv("PROPENSITY_POSTGRES")
-		if address == "" {
-			t.Skip("PROPENSITY_POSTGRES names no server")
-		}
-		schema := "database_" + strconv.FormatInt(time.Now().UnixNano(), 36)
-		admin := open(t, address)
-		if _, err := admin.Exec(`CREATE SCHEMA ` + schema); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _, _ = admin.Exec(`DROP SCHEMA ` + schema + ` CASCADE`) })
-		test(t, open(t, address+"?search_path="+schema))
-	})
-}
-
-func open(t *testing.T, address string) *database.DB {
-	t.Helper()
-	db, err := database.Open(context.Background(), address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	return db
+	databasetest.Each(t, func(t *testing.T, address string) { test(t, databasetest.Open(t, address)) })
 }
 
 const counters = `CREATE TABLE test_counters (name TEXT PRIMARY KEY, n BIGINT NOT NULL)`
@@ -121,7 +95,7 @@ func TestFileIsForItsOwnerAlone(t *testing.T) {
 		t.Skip("there are no modes of files")
 	}
 	path := filepath.Join(t.TempDir(), "state.db")
-	db := open(t, "sqlite:"+path)
+	db := databasetest.Open(t, "sqlite:"+path)
 	if err := db.Migrate(context.Background(), "test", counters); err != nil {
 		t.Fatal(err)
 	}

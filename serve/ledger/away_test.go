@@ -14,6 +14,7 @@ import (
 
 	"propensity/datasets"
 	"propensity/serve/database"
+	"propensity/serve/database/databasetest"
 	"propensity/serve/ledger"
 )
 
@@ -104,7 +105,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 // nothing is taken that is not kept.
 func TestPostgresAway(t *testing.T) {
 	ctx := context.Background()
-	d, address := doorTo(t, postgresOf(t))
+	d, address := doorTo(t, databasetest.Postgres(t))
 	l := open(t, address, ledger.Options{Queue: 4000})
 	give := func(n int) {
 		t.Helper()
@@ -190,7 +191,7 @@ func TestCloseLeavesNothingRunning(t *testing.T) {
 
 // A full disk is a database that is away: what waits is committed once there is room.
 func TestFullDisk(t *testing.T) {
-	db := database_(t, "sqlite:"+t.TempDir()+"/l.db")
+	db := databasetest.Open(t, "sqlite:"+t.TempDir()+"/l.db")
 	db.SetMaxOpenConns(1) // the limit is one of the connection
 	l := ledger.Open(db, ledger.Options{Every: time.Millisecond, Queue: 1 << 20})
 	t.Cleanup(func() { _ = l.Close() })

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"propensity/serve/database/databasetest"
 	"propensity/serve/ledger"
 )
 
@@ -32,7 +33,7 @@ func BenchmarkCommit(b *testing.B) {
 		b.Run(kind, func(b *testing.B) {
 			address := "sqlite:" + filepath.Join(b.TempDir(), "ledger.db")
 			if kind == "postgres" {
-				address = postgresOf(b)
+				address = databasetest.Postgres(b)
 			}
 			l := open(b, address, ledger.Options{Queue: 1 << 30})
 			b.ReportAllocs()

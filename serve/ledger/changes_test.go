@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"propensity/serve/database/databasetest"
 	"propensity/serve/ledger"
 )
 
@@ -17,7 +18,7 @@ import (
 // those that a reader finds who takes the scores in the order in which they were
 // committed, one by one; none is numbered twice and all are there in order.
 func TestChangesAreThoseOfTheScoresInOrder(t *testing.T) {
-	each(t, func(t *testing.T, address string) {
+	databasetest.Each(t, func(t *testing.T, address string) {
 		ctx := context.Background()
 		servers := []*ledger.Ledger{open(t, address, ledger.Options{}), open(t, address, ledger.Options{}), open(t, address, ledger.Options{Sync: true})}
 		if !usesPostgres(address) {

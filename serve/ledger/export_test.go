@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"propensity/datasets"
+	"propensity/serve/database/databasetest"
 	"propensity/serve/ledger"
 )
 
@@ -36,7 +37,7 @@ func spelled(tables []*datasets.Table) string {
 // What is exported, line by line: the newest version decides about kinds, the last score
 // of a moment counts, what is open has no outcome.
 func TestExportByHand(t *testing.T) {
-	each(t, func(t *testing.T, address string) {
+	databasetest.Each(t, func(t *testing.T, address string) {
 		now := start + 1000*day
 		l := open(t, address, ledger.Options{Now: func() int64 { return now }})
 		old := &ledger.Score{At: start, Origin: ledger.OriginRequest, Account: "A", Model: "churn", Version: 1, Hash: "1", AsOf: start, Horizon: 30 * day,

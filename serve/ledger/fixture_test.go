@@ -3,8 +3,6 @@ package ledger_test
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,7 +10,7 @@ import (
 
 	"propensity/datasets"
 	"propensity/models"
-	"propensity/serve/database"
+	"propensity/serve/database/databasetest"
 	"propensity/serve/ledger"
 )
 
@@ -20,38 +18,6 @@ const (
 	day   = int64(24 * time.Hour / time.Microsecond)
 	start = int64(1_770_000_000_000_000) // 2026-02-02
 )
-
-// each runs a test with a new database of each kind.
-func each(t *testing.T, test func(t *testing.T, address string)) {
-	t.Run("sqlite", func(t *testing.T) { test(t, "sqlite:"+filepath.Join(t.TempDir(), "ledger.db")) })
-	t.Run("postgres", func(t *testing.T) { test(t, postgresOf(t)) })
-}
-
-// postgresOf gives the address of an empty schema.
-func postgresOf(t testing.TB) string {
-	t.Helper()
-	address := os.Getenv("PROPENSITY_POSTGRES")
-	if address == "" {
-		t.Skip("PROPENSITY_POSTGRES names no server")
-	}
-	schema := "ledger_" + strconv.FormatInt(time.Now().UnixNano(), 36)
-	admin := database_(t, address)
-	if _, err := admin.Exec(`CREATE SCHEMA ` + schema); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _, _ = admin.Exec(`DROP SCHEMA ` + schema + ` CASCADE`) })
-	return address + "?search_path=" + schema
-}
-
-func database_(t testing.TB, address string) *database.DB {
-	t.Helper()
-	db, err := database.Open(context.Background(), address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	return db
-}
 
 // open opens a ledger that commits at once.
 func open(t testing.TB, address string, o ledger.Options) *ledger.Ledger {
@@ -62,7 +28,7 @@ func open(t testing.TB, address string, o ledger.Options) *ledger.Ledger {
 	if o.Now == nil {
 		o.Now = func() int64 { return start + 1000*day }
 	}
-	l := ledger.Open(database_(t, address), o)
+	l := ledger.Open(databasetest.Open(t, address), o)
 	t.Cleanup(func() { _ = l.Close() })
 	return l
 }

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"propensity/datasets"
+	"propensity/serve/database/databasetest"
 	"propensity/serve/ledger"
 )
 
 // Of a forgotten account nothing is left, nor is it in the file of SQLite; of others all
 // is as it was, and numbers go on.
 func TestForgetLeavesNothingOfAnAccount(t *testing.T) {
-	each(t, func(t *testing.T, address string) {
+	databasetest.Each(t, func(t *testing.T, address string) {
 		ctx := context.Background()
 		l := open(t, address, ledger.Options{Every: time.Hour}) // what waits is forgotten too
 		const secret = "account-to-forget"
@@ -72,7 +73,7 @@ func TestForgetLeavesNothingOfAnAccount(t *testing.T) {
 
 // What is older than is kept goes; an outcome stays as long as a score may need it.
 func TestExpireKeepsWhatIsNeeded(t *testing.T) {
-	each(t, func(t *testing.T, address string) {
+	databasetest.Each(t, func(t *testing.T, address string) {
 		now := start
 		l := open(t, address, ledger.Options{Now: func() int64 { return now }})
 		reader := l

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"propensity/serve/database"
+	"propensity/serve/database/databasetest"
 	"propensity/serve/ledger"
 )
 
@@ -65,7 +66,7 @@ func TestLedgerOutlivesAKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	each(t, func(t *testing.T, address string) {
+	databasetest.Each(t, func(t *testing.T, address string) {
 		rng := rand.New(rand.NewPCG(5, 6))
 		for round := range 4 {
 			sync_ := round%2 == 0

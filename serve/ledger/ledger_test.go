@@ -7,13 +7,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"propensity/datasets"
+	"propensity/serve/database/databasetest"
 	"propensity/serve/ledger"
 )
 
 // A score comes back as it was given: the texts of reasons apart, which can be made
 // again from the version.
 func TestScoresComeBackAsTheyWereGiven(t *testing.T) {
-	each(t, func(t *testing.T, address string) {
+	databasetest.Each(t, func(t *testing.T, address string) {
 		l := open(t, address, ledger.Options{})
 		a, b := score("A-\x00é", start, "B", 0.25), score("", start+1, "C", 0.1)
 		b.Origin, b.Row, b.Key = ledger.OriginShadow, nil, ""

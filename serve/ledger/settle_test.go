@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"propensity/datasets"
+	"propensity/serve/database/databasetest"
 	"propensity/serve/ledger"
 )
 
@@ -102,7 +103,7 @@ func TestSettledByHand(t *testing.T) {
 // Scores and outcomes at random, settled by the ledger and by the words of its
 // documentation, taken one after the other.
 func TestSettledAsItsTwin(t *testing.T) {
-	each(t, func(t *testing.T, address string) {
+	databasetest.Each(t, func(t *testing.T, address string) {
 		now := start
 		l := open(t, address, ledger.Options{Now: func() int64 { return now }})
 		round := 0

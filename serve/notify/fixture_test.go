@@ -6,8 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -17,41 +15,19 @@ import (
 	"go.uber.org/goleak"
 
 	"propensity/serve/database"
+	"propensity/serve/database/databasetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // each runs a test with a new database of each kind.
 func each(t *testing.T, test func(t *testing.T, db *database.DB)) {
-	t.Run("sqlite", func(t *testing.T) { test(t, openDB(t, "sqlite:"+filepath.Join(t.TempDir(), "state.db"))) })
-	t.Run("postgres", func(t *testing.T) {
-		address := os.Getenv("PROPENSITY_POSTGRES")
-		if address == "" {
-			t.Skip("PROPENSITY_POSTGRES names no server")
-		}
-		schema := "notify_" + strconv.FormatInt(time.Now().UnixNano(), 36)
-		admin := openDB(t, address)
-		if _, err := admin.Exec(`CREATE SCHEMA ` + schema); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _, _ = admin.Exec(`DROP SCHEMA ` + schema + ` CASCADE`) })
-		test(t, openDB(t, address+"?search_path="+schema))
-	})
-}
-
-func openDB(t *testing.T, address string) *database.DB {
-	t.Helper()
-	db, err := database.Open(context.Background(), address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	return db
+	databasetest.Each(t, func(t *testing.T, address string) { test(t, databasetest.Open(t, address)) })
 }
 
 func sqlite(t *testing.T) *database.DB {
 	t.Helper()
-	return openDB(t, "sqlite:"+filepath.Join(t.TempDir(), "state.db"))
+	return databasetest.Open(t, databasetest.SQLite(t))
 }
 
 // clock is a clock that stands still until it is moved.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"propensity/serve/database"
+	"propensity/serve/database/databasetest"
 )
 
 // killedEnv names the database of the process that TestKill kills.
@@ -45,7 +46,7 @@ func TestKill(t *testing.T) {
 		enqueues(address)
 	}
 	address := "sqlite:" + filepath.Join(t.TempDir(), "state.db")
-	db := openDB(t, address)
+	db := databasetest.Open(t, address)
 	c := &clock{at: time.Now()}
 	n, r := newNotifier(db, c), newReceiver(t, c)
 	hang := make(chan struct{})
