@@ -8,9 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -19,52 +16,23 @@ import (
 	"github.com/gin-gonic/gin"
 	"golang.org/x/sync/errgroup"
 
-	"propensity/serve/database"
+	"propensity/serve/database/databasetest"
 )
 
 // eachAnswers runs a test with answers of each kind, whose clock is the test's.
 func eachAnswers(t *testing.T, test func(t *testing.T, a answers, clock *time.Time)) {
 	start := time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
-	table := func(t *testing.T, address string) {
-		db, err := database.Open(context.Background(), address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { db.Close() })
-		clock := start
-		a := answersFor(db).(*tableAnswers)
-		a.now = func() time.Time { return clock }
-		test(t, a, &clock)
-	}
 	t.Run("memory", func(t *testing.T) {
 		clock := start
 		a := answersFor(nil).(*memoryAnswers)
 		a.now = func() time.Time { return clock }
 		test(t, a, &clock)
 	})
-	t.Run("sqlite", func(t *testing.T) { table(t, "sqlite:"+filepath.Join(t.TempDir(), "state.db")) })
-	t.Run("postgres", func(t *testing.T) {
-		address := os.Getenv("PROPENSITY_POSTGRES")
-		if address == "" {
-			t.Skip("PROPENSITY_POSTGRES names no server")
-		}
-		admin, err := database.Open(context.Background(), address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer admin.Close()
-		schema := "idempotency_" + strconv.FormatInt(time.Now().UnixNano(), 36)
-		if _, err := admin.Exec(`CREATE SCHEMA ` + schema); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			again, err := database.Open(context.Background(), address)
-			if err == nil {
-				_, _ = again.Exec(`DROP SCHEMA ` + schema + ` CASCADE`)
-				again.Close()
-			}
-		})
-		table(t, address+"?search_path="+schema)
+	databasetest.Each(t, func(t *testing.T, address string) {
+		clock := start
+		a := answersFor(databasetest.Open(t, address)).(*tableAnswers)
+		a.now = func() time.Time { return clock }
+		test(t, a, &clock)
 	})
 }
 

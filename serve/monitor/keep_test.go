@@ -4,43 +4,19 @@ import (
 	"bytes"
 	"context"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
 	"propensity/datasets"
 	"propensity/serve/database"
+	"propensity/serve/database/databasetest"
 )
 
 // each runs a test with a new database of each kind; open gives another connection to it.
 func each(t *testing.T, test func(t *testing.T, open func() *database.DB)) {
-	connect := func(t *testing.T, address string) *database.DB {
-		t.Helper()
-		db, err := database.Open(context.Background(), address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { db.Close() })
-		return db
-	}
-	t.Run("sqlite", func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "state.db")
-		test(t, func() *database.DB { return connect(t, "sqlite:"+path) })
-	})
-	t.Run("postgres", func(t *testing.T) {
-		address := os.Getenv("PROPENSITY_POSTGRES")
-		if address == "" {
-			t.Skip("PROPENSITY_POSTGRES names no server")
-		}
-		schema := "monitor_" + strconv.FormatInt(time.Now().UnixNano(), 36)
-		admin := connect(t, address)
-		if _, err := admin.Exec(`CREATE SCHEMA ` + schema); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _, _ = admin.Exec(`DROP SCHEMA ` + schema + ` CASCADE`) })
-		test(t, func() *database.DB { return connect(t, address+"?search_path="+schema) })
+	databasetest.Each(t, func(t *testing.T, address string) {
+		test(t, func() *database.DB { return databasetest.Open(t, address) })
 	})
 }
 
