@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os/exec"
+	"strings"
 	"sync"
 	"time"
 
@@ -117,4 +119,58 @@ func (r *receiver) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.events)
+}
+
+// misbehave is a client that is slow, or goes away in the middle.
+func (s *soak) misbehave(n int, rng *rand.Rand) {
+	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(s.url, "http://"), 5*time.Second)
+	if err != nil {
+		s.fail("a connection: %v", err)
+		return
+	}
+	defer conn.Close()
+	body := `{"account": "S-1"}`
+	text := fmt.Sprintf("POST /v1/models/churn/score HTTP/1.1\r\nHost: soak\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	switch n % 3 {
+	case 0: // gone within the request
+		_, _ = io.WriteString(conn, text[:rng.IntN(len(text))])
+	case 1: // gone before the answer
+		_, _ = io.WriteString(conn, text)
+	default: // a letter at a time
+		for i := 0; i < len(text) && i < 20; i++ {
+			_, _ = io.WriteString(conn, text[i:i+1])
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+}
+
+// breakThings kills the store for four seconds, and later takes the receiver away.
+func (s *soak) breakThings(ctx context.Context) {
+	pause := func(d time.Duration) {
+		select {
+		case <-time.After(d):
+		case <-ctx.Done():
+		}
+	}
+	may := func(d time.Duration) {
+		s.mu.Lock()
+		s.unsure = time.Now().Add(d)
+		s.mu.Unlock()
+	}
+	pause(10 * time.Second)
+	may(time.Minute)
+	s.store.kill()
+	pause(4 * time.Second)
+	if err := s.store.start(context.WithoutCancel(ctx)); err != nil {
+		s.fail("Redis: %v", err)
+	}
+	may(5 * time.Second) // until it is connected to anew
+	pause(15 * time.Second)
+	if err := s.hooks.close(); err != nil {
+		s.fail("the receiver: %v", err)
+	}
+	pause(4 * time.Second) // less than until the second attempt
+	if err := s.hooks.open(); err != nil {
+		s.fail("the receiver: %v", err)
+	}
 }
