@@ -339,17 +339,25 @@ func replaceSection(b []byte, title, section string) []byte {
 	return []byte(text[:start] + section)
 }
 
-// commitNow is the commit of the tree, and whether the tree differs from it.
-func commitNow(ctx context.Context) (string, error) {
+// headCommit is the commit that the tree comes from.
+func headCommit(ctx context.Context) (string, error) {
 	head, err := exec.CommandContext(ctx, "git", "rev-parse", "--short=12", "HEAD").Output()
 	if err != nil {
 		return "", fmt.Errorf("git rev-parse: %w", err)
+	}
+	return string(bytes.TrimSpace(head)), nil
+}
+
+// commitNow is the commit of the tree, and whether the tree differs from it.
+func commitNow(ctx context.Context) (string, error) {
+	commit, err := headCommit(ctx)
+	if err != nil {
+		return "", err
 	}
 	changes, err := exec.CommandContext(ctx, "git", "status", "--porcelain").Output()
 	if err != nil {
 		return "", fmt.Errorf("git status: %w", err)
 	}
-	commit := string(bytes.TrimSpace(head))
 	if len(bytes.TrimSpace(changes)) > 0 {
 		commit += ", with uncommitted changes"
 	}
