@@ -170,6 +170,9 @@ func promised(t testing.TB, next http.Handler) http.Handler {
 	looked := map[string]int{}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked, request := r.Clone(context.Background()), &kept{most: large}
+		// A copy: net/http must find its own body in its own request, to wait before it closes
+		// a connection on which a client is still sending.
+		r = r.WithContext(r.Context())
 		r.Body = &heard{r.Body, request}
 		out := &overheard{ResponseWriter: w, status: http.StatusOK, kept: kept{most: large}}
 		next.ServeHTTP(out, r)
