@@ -258,12 +258,14 @@ const (
 	addCommit
 )
 
+// OR FAIL: a statement that might have to be taken back alone would have SQLite copy what
+// it changes. It is the transaction that is taken back.
 func sqliteStatements() [4]string {
 	return [4]string{
 		addVersion: `INSERT OR IGNORE INTO facts VALUES (?, ?, ?, ?, ?)`,
-		addFirst:   `INSERT INTO facts SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM facts WHERE account = ?1 AND source = ?2 AND id = ?3)`,
+		addFirst:   `INSERT OR FAIL INTO facts SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM facts WHERE account = ?1 AND source = ?2 AND id = ?3)`,
 		addNow: `WITH newest AS (SELECT arrived, content FROM facts WHERE account = ?1 AND source = ?2 AND id = ?3 ORDER BY arrived DESC, content DESC LIMIT 1)
-			INSERT INTO facts SELECT ?1, ?2, ?3, max(?4, (SELECT arrived FROM newest) + 1), ?5 WHERE ?5 <> (SELECT content FROM newest)`,
+			INSERT OR FAIL INTO facts SELECT ?1, ?2, ?3, max(?4, (SELECT arrived FROM newest) + 1), ?5 WHERE ?5 <> (SELECT content FROM newest)`,
 		addCommit: `UPDATE commits SET count = count + 1`,
 	}
 }
@@ -337,8 +339,14 @@ func (w *sqliteWriter) write(ctx context.Context, list []record) (changed []stri
 			_ = w.exec(context.Background(), `ROLLBACK`) // or else by closing it
 		}
 	}()
+	// A statement that can be given up costs the driver a goroutine. Within a transaction
+	// none waits for anybody.
+	step := context.WithoutCancel(ctx)
 	for i := range list {
-		n, err := w.add(ctx, &list[i])
+		if err := ctx.Err(); err != nil {
+			return nil, 0, err
+		}
+		n, err := w.add(step, &list[i])
 		if err != nil {
 			return nil, 0, err
 		}

@@ -291,12 +291,18 @@ func (l *Ledger) prepareStatements(ctx context.Context) error {
 	if l.inserts == nil {
 		l.inserts, l.lasts = map[int]*sql.Stmt{}, map[int]*sql.Stmt{}
 	}
+	insert := `INSERT INTO ledger_scores VALUES `
+	if !l.db.Postgres {
+		// Many rows in a statement would have SQLite write what each page was into a file,
+		// to take back that statement alone should it fail. The transaction is taken back.
+		insert = `INSERT OR FAIL INTO ledger_scores VALUES `
+	}
 	row := ", (" + strings.Repeat(", ?", scoreFields)[2:] + ")"
 	for rows := mostInsert; rows > 0; rows /= 4 {
 		if l.lasts[rows] != nil {
 			continue
 		}
-		stmt, err := l.db.PrepareContext(ctx, l.db.Rebind(`INSERT INTO ledger_scores VALUES `+strings.Repeat(row, rows)[2:]))
+		stmt, err := l.db.PrepareContext(ctx, l.db.Rebind(insert+strings.Repeat(row, rows)[2:]))
 		if err != nil {
 			return err
 		}
