@@ -83,7 +83,7 @@ func (r *Present) Next() (*datasets.Table, error) {
 }
 
 func (r *Present) rows(part *facts.Part) (*datasets.Table, error) {
-	at, err := r.plan.present(r.model, part, r.at)
+	at, err := r.plan.Present(r.model.Name, part, r.at)
 	if err != nil {
 		return nil, err
 	}
@@ -97,8 +97,14 @@ func (r *Present) rows(part *facts.Part) (*datasets.Table, error) {
 // Close lets go of the facts.
 func (r *Present) Close() error { return r.facts.Close() }
 
-// present are the accounts of a part that a model is asked about at an instant.
-func (p *Plan) present(m *spec.Model, part *facts.Part, at int64) ([]Moment, error) {
+// Present are the accounts of a part that a model is asked about at an instant, but for
+// its population (see Keep): those that OpenPresent gives rows of. An error wraps
+// ErrProject.
+func (p *Plan) Present(model string, part *facts.Part, at int64) ([]Moment, error) {
+	m, err := p.model(model)
+	if err != nil {
+		return nil, err
+	}
 	always := *m
 	always.Moments.Since, always.Moments.Until = 0, 0 // they bound what is learnt from
 	f, err := p.finder(&always, part, at)

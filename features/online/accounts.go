@@ -25,8 +25,8 @@ type Accounts struct {
 // DefaultCache is how many bytes of parts are kept in memory, about.
 const DefaultCache int64 = 256 << 20
 
-// NewAccounts reads a store, and keeps so many bytes of what it read. It does not
-// close the store.
+// NewAccounts reads a store, and keeps so many bytes of what it read; 0: nothing, which is
+// for those who ask for each account once. It does not close the store.
 func NewAccounts(s Store, keep int64) *Accounts {
 	return &Accounts{store: s, cache: cache{most: keep}}
 }
@@ -131,7 +131,7 @@ func (g *gathering) read(ctx context.Context, key string) ([]facts.Fact, error) 
 		return nil, nil
 	}
 	g.seen[key] = true
-	if v, ok := g.accounts.store.(versioned); ok {
+	if v, ok := g.accounts.store.(versioned); ok && g.accounts.cache.most > 0 {
 		version, err := v.versions(ctx, []string{key})
 		if err != nil {
 			return nil, err
@@ -232,11 +232,7 @@ func (a *Accounts) Part(ctx context.Context, p *spec.Project, account string, mo
 		return part, nil
 	}
 	// What was known may be too long ago for any window to show it.
-	list, err := a.Facts(ctx, p, account, nil)
-	if err != nil {
-		return nil, err
-	}
-	ever, err := facts.Assemble(p, []string{account}, list)
+	ever, err := a.whole(ctx, p, account)
 	if err != nil {
 		return nil, err
 	}
@@ -244,6 +240,15 @@ func (a *Accounts) Part(ctx context.Context, p *spec.Project, account string, mo
 		return nil, fmt.Errorf("%w %q at %s", ErrUnknown, clip(account), datasets.FormatTime(moment))
 	}
 	return part, nil
+}
+
+// whole is the part of all facts.
+func (a *Accounts) whole(ctx context.Context, p *spec.Project, account string) (*facts.Part, error) {
+	list, err := a.Facts(ctx, p, account, nil)
+	if err != nil {
+		return nil, err
+	}
+	return facts.Assemble(p, []string{account}, list)
 }
 
 func (a *Accounts) part(ctx context.Context, p *spec.Project, account string, moment int64) (*facts.Part, error) {
