@@ -83,11 +83,20 @@ var units = []struct {
 	bytes int64
 }{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1}}
 
-// parseBytes reads an amount of memory such as 512MB; none is 0.
+// parseBytes reads the amount of --memory, such as 512MB; none is 0.
 func parseBytes(s string) (int64, error) {
 	if s == "" {
 		return 0, nil
 	}
+	n, err := parseSize(s)
+	if err != nil {
+		return 0, fmt.Errorf("%w: --memory %q: %w", errUsage, s, err)
+	}
+	return n, nil
+}
+
+// parseSize reads an amount of bytes with its unit.
+func parseSize(s string) (int64, error) {
 	for _, u := range units {
 		if number, ok := strings.CutSuffix(s, u.name); ok {
 			x, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
@@ -97,7 +106,18 @@ func parseBytes(s string) (int64, error) {
 			break
 		}
 	}
-	return 0, fmt.Errorf("%w: --memory %q: write an amount such as 512MB, 4GB or 2GiB", errUsage, s)
+	return 0, errors.New("write an amount such as 512MB, 4GB or 2GiB")
+}
+
+// sizeText spells an amount in the largest unit of which it is a whole number.
+func sizeText(n int64) string {
+	best := units[len(units)-1] // bytes
+	for _, u := range units {
+		if n >= u.bytes && n%u.bytes == 0 && u.bytes > best.bytes {
+			best = u
+		}
+	}
+	return strconv.FormatInt(n/best.bytes, 10) + best.name
 }
 
 func bytesText(n int64) string {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,7 +61,7 @@ PROPENSITY_SERVE_MAX_CONNECTIONS), then serve.yaml in the working directory or t
 	c.Flags().StringVar(&addr, "addr", "127.0.0.1:8080", "`host:port` to listen on")
 	c.Flags().DurationVar(&poll, "poll", time.Second, "how often to look for moved aliases")
 	storeFlag(c, &store)
-	parts.describe(c.Flags())
+	parts.describe(c)
 	how.describe(c.Flags())
 	return c
 }
@@ -69,6 +71,7 @@ type serveParts struct {
 	ledger  ledgerFlags
 	observe observeFlags
 	access  accessFlags
+	limits  limitFlags
 	monitor monitorFlags
 	notify  notifyFlags
 	traces  tracesFlags
@@ -76,21 +79,55 @@ type serveParts struct {
 	jobs    jobsFlags
 }
 
-func (p *serveParts) describe(f *pflag.FlagSet) {
-	p.ledger.describe(f)
-	p.observe.describe(f)
-	p.access.describe(f)
-	p.monitor.describe(f)
-	p.notify.describe(f)
-	p.traces.describe(f)
-	p.change.describe(f)
-	p.jobs.describe(f)
+// flagGroup are flags that --help shows together.
+type flagGroup struct {
+	title string
+	flags *pflag.FlagSet
+}
+
+// describe adds the flags to those of c, whose --help then shows them in groups.
+func (p *serveParts) describe(c *cobra.Command) {
+	var groups []flagGroup
+	for _, g := range []struct {
+		title string
+		parts []func(*pflag.FlagSet)
+	}{
+		{"Who may reach it", []func(*pflag.FlagSet){p.access.describe}},
+		{"What it remembers, watches and tells", []func(*pflag.FlagSet){p.ledger.describe, p.monitor.describe, p.notify.describe, p.change.describe, p.jobs.describe}},
+		{"Log, profiles, traces", []func(*pflag.FlagSet){p.observe.describe, p.traces.describe}},
+		{"Limits of size and time", []func(*pflag.FlagSet){p.limits.describe}},
+	} {
+		flags := pflag.NewFlagSet(g.title, pflag.ContinueOnError)
+		flags.SortFlags = false
+		for _, part := range g.parts {
+			part(flags)
+		}
+		c.Flags().AddFlagSet(flags)
+		groups = append(groups, flagGroup{g.title, flags})
+	}
+	c.SetUsageFunc(func(c *cobra.Command) error { return groupedUsage(c, groups) })
+}
+
+// groupedUsage is the usage of a command with groups of flags; those of none come first.
+func groupedUsage(c *cobra.Command, groups []flagGroup) error {
+	rest := pflag.NewFlagSet(c.Name(), pflag.ContinueOnError)
+	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if !slices.ContainsFunc(groups, func(g flagGroup) bool { return g.flags.Lookup(f.Name) != nil }) {
+			rest.AddFlag(f)
+		}
+	})
+	text := "Usage:\n  " + c.UseLine() + "\n\nExamples:\n" + c.Example + "\n"
+	for _, g := range slices.Concat([]flagGroup{{"Flags", rest}}, groups, []flagGroup{{"Global Flags", c.InheritedFlags()}}) {
+		text += "\n" + g.title + ":\n" + g.flags.FlagUsages()
+	}
+	_, err := io.WriteString(c.OutOrStderr(), text)
+	return err
 }
 
 // fill puts them in cfg. closing, never nil, is to be called after the server's Close.
 func (p *serveParts) fill(ctx context.Context, cfg *serve.Config) (closing func(), err error) {
 	p.access.fill(cfg)
-	if err := p.monitor.fill(cfg); err != nil {
+	if err := errors.Join(p.limits.fill(cfg), p.monitor.fill(cfg)); err != nil {
 		return func() {}, err
 	}
 	p.change.fill(cfg)

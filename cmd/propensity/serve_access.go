@@ -11,7 +11,6 @@ type accessFlags struct {
 	keys                     string
 	withoutKeys, openMetrics bool
 	tls                      serve.TLS
-	connections              int
 }
 
 func (o *accessFlags) describe(f *pflag.FlagSet) {
@@ -21,12 +20,11 @@ func (o *accessFlags) describe(f *pflag.FlagSet) {
 	f.StringVar(&o.tls.Cert, "tls-cert", "", "`file` of the certificate, PEM: speak TLS; taken up when it changes")
 	f.StringVar(&o.tls.Key, "tls-key", "", "`file` of the certificate's key, PEM")
 	f.StringVar(&o.tls.ClientCA, "tls-client-ca", "", "`file` of the roots of certificates that clients must have, PEM")
-	f.IntVar(&o.connections, "max-connections", 10_000, "connections that may be open at once")
 }
 
 // fill puts them in cfg.
 func (o *accessFlags) fill(cfg *serve.Config) {
-	cfg.Keys, cfg.WithoutKeys, cfg.OpenMetrics, cfg.TLS, cfg.MaxConnections = o.keys, o.withoutKeys, o.openMetrics, o.tls, o.connections
+	cfg.Keys, cfg.WithoutKeys, cfg.OpenMetrics, cfg.TLS = o.keys, o.withoutKeys, o.openMetrics, o.tls
 }
 
 func (o *accessFlags) scheme() string {
