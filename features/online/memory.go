@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"hash/maphash"
-	"maps"
+	"iter"
 	"slices"
 	"sync"
 
@@ -192,10 +192,34 @@ func (m *Memory) versions(_ context.Context, accounts []string) ([]uint64, error
 // Close forgets nothing: the store may be used on.
 func (m *Memory) Close() error { return nil }
 
-func (m *Memory) accounts(context.Context) ([]string, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return slices.Sorted(maps.Keys(m.known)), nil
+func (m *Memory) accounts(ctx context.Context, from, to string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		var ids []string
+		m.mu.RLock()
+		for id := range m.known { // sorted below
+			if id >= from && (to == "" || id < to) {
+				ids = append(ids, id)
+			}
+		}
+		m.mu.RUnlock()
+		slices.Sort(ids)
+		for _, id := range ids {
+			if err := ctx.Err(); err != nil {
+				yield("", err)
+				return
+			}
+			if a := m.account(id); a.any() && !yield(id, nil) {
+				return
+			}
+		}
+	}
+}
+
+// any says whether there is a fact.
+func (a *account) any() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.log) > 0
 }
 
 func (m *Memory) remove(_ context.Context, id string, list []record) error {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -197,20 +198,32 @@ func (s *postgresStore) Close() error {
 	return nil
 }
 
-func (s *postgresStore) accounts(ctx context.Context) ([]string, error) {
-	rows, err := s.pool.Query(ctx, `SELECT account FROM propensity_accounts`)
-	if err != nil {
-		return nil, unavailable(ctx, err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
-	if err != nil {
-		return nil, unavailable(ctx, err)
-	}
-	out := make([]string, len(list))
-	for i, account := range list {
-		out[i] = string(account)
-	}
-	return out, nil
+// postgresAccounts seeks each account beyond the one before, which does not read all
+// facts. As many are sought as are fetched
+// (https://www.postgresql.org/docs/current/queries-with.html).
+const postgresAccounts = `
+WITH RECURSIVE known (account) AS (
+	(SELECT account FROM propensity_facts WHERE account >= $1 ORDER BY account LIMIT 1)
+	UNION ALL SELECT (SELECT f.account FROM propensity_facts f WHERE f.account > known.account ORDER BY f.account LIMIT 1) FROM known WHERE account IS NOT NULL
+) SELECT account FROM known WHERE account IS NOT NULL LIMIT $2`
+
+func (s *postgresStore) accounts(ctx context.Context, from, to string) iter.Seq2[string, error] {
+	return pages(from, to, func(from string) ([]string, error) {
+		rows, err := s.pool.Query(ctx, postgresAccounts, []byte(from), listPage)
+		if err != nil {
+			return nil, unavailable(ctx, err)
+		}
+		page, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (string, error) {
+			var account []byte
+			err := row.Scan(&account)
+			return string(account), err
+		})
+		if err != nil {
+			return nil, unavailable(ctx, err)
+		}
+		slices.Sort(page) // they came so; SQL does not promise it
+		return page, nil
+	})
 }
 
 func (s *postgresStore) remove(ctx context.Context, account string, list []record) error {

@@ -2,11 +2,14 @@ package online
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -172,16 +175,79 @@ func (s *redisStore) Close() error {
 	return s.client.Close()
 }
 
-func (s *redisStore) accounts(ctx context.Context) ([]string, error) {
-	var out []string
-	keys := s.client.Scan(ctx, 0, redisPrefix+"*", 1000).Iterator()
-	for keys.Next(ctx) {
-		out = append(out, strings.TrimPrefix(keys.Val(), redisPrefix))
+// redisList begins the keys of lists of accounts, which Redis has in no order: they are
+// put into a sorted set of its own for each caller, which ends by itself if the caller
+// does not.
+const (
+	redisList     = "propensity:list:"
+	redisListLife = 15 * time.Minute // since it was last looked at
+)
+
+func (s *redisStore) accounts(ctx context.Context, from, to string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		key := redisList + rand.Text()
+		defer s.client.Del(context.WithoutCancel(ctx), key)
+		total, err := s.list(ctx, key, from, to)
+		if err != nil {
+			yield("", unavailable(ctx, err))
+			return
+		}
+		if total == 0 {
+			return
+		}
+		pages(from, to, func(from string) ([]string, error) {
+			pipe := s.client.TxPipeline()
+			page := pipe.ZRangeByLex(ctx, key, &redis.ZRangeBy{Min: "[" + from, Max: "+", Count: listPage})
+			left := pipe.ZCard(ctx, key)
+			pipe.Expire(ctx, key, redisListLife)
+			if _, err := pipe.Exec(ctx); err != nil {
+				return nil, unavailable(ctx, err)
+			}
+			if left.Val() != total {
+				return nil, fmt.Errorf("%w: the list of its accounts was lost", ErrUnavailable)
+			}
+			return page.Val(), nil
+		})(yield)
 	}
-	if err := keys.Err(); err != nil {
-		return nil, unavailable(ctx, err)
+}
+
+// list makes a list of accounts that have facts, and gives how many there are.
+func (s *redisStore) list(ctx context.Context, key, from, to string) (total int64, err error) {
+	for cursor, more := uint64(0), true; more; more = cursor != 0 {
+		var keys []string
+		if keys, cursor, err = s.client.Scan(ctx, cursor, redisPrefix+"*", listPage).Result(); err != nil {
+			return 0, err
+		}
+		sizes, pipe := map[string]*redis.IntCmd{}, s.client.Pipeline()
+		for _, k := range keys {
+			if account := strings.TrimPrefix(k, redisPrefix); account >= from && (to == "" || account < to) {
+				sizes[account] = pipe.HLen(ctx, k)
+			}
+		}
+		if len(sizes) == 0 {
+			continue
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return 0, err
+		}
+		var members []redis.Z
+		for account, size := range sizes { // into a set
+			if size.Val() > 1 { // besides the number of changes
+				members = append(members, redis.Z{Member: account})
+			}
+		}
+		if len(members) == 0 {
+			continue
+		}
+		add := s.client.TxPipeline()
+		added := add.ZAdd(ctx, key, members...)
+		add.Expire(ctx, key, redisListLife)
+		if _, err := add.Exec(ctx); err != nil {
+			return 0, err
+		}
+		total += added.Val()
 	}
-	return out, nil
+	return total, nil
 }
 
 // redisRemove removes a field if its value is still the given one.

@@ -24,8 +24,8 @@ func TestPresentIsWhatAllFactsSay(t *testing.T) {
 models:
   active: {moments: {every: 1d, while: subscriptions.active}, label: {event: subscriptions.end, within: 7d}}
   paying: {moments: {every: 1d, while: subscriptions.active}, population: busy, label: {event: subscriptions.end, within: 7d}}
-  renewal: {moments: {before: [1d], of: subscriptions}, label: {event: subscriptions.end, within: 30d}}
-  login: {moments: {on: events, where: 'event == "login"'}, label: {event: subscriptions.end, within: 40d}}`, 1)
+  renewal: {moments: {before: [1d], of: subscriptions}, label: {event: subscriptions.end, within: 150d}}
+  login: {moments: {on: events, where: 'event == "login"'}, label: {event: subscriptions.end, within: 150d}}`, 1)
 	p, err := spec.Parse([]byte(text))
 	if err != nil {
 		t.Fatal(err)
@@ -51,8 +51,8 @@ models:
 			if err := a.Append(ctx, []*spec.Project{plan.Project()}, list); err != nil {
 				t.Fatal(err)
 			}
-			for range 15 {
-				moment := start + rng.Int64N(75*24)*hour
+			for range 25 {
+				moment := start + rng.Int64N(220*24)*hour
 				account := []string{"A", "B", "C", "D", "E"}[rng.IntN(5)]
 				part, err := facts.Assemble(plan.Project(), []string{account}, slices.Clone(list))
 				if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"net/url"
 	"os"
 	"runtime"
@@ -401,27 +402,33 @@ func (w *sqliteWriter) close() {
 	*w = sqliteWriter{path: w.path}
 }
 
-func (s *sqliteStore) accounts(ctx context.Context) ([]string, error) {
-	// Each is sought beyond the one before, which does not read all facts.
-	rows, err := s.db.QueryContext(ctx, `WITH RECURSIVE known (account) AS (
-		SELECT min(account) FROM facts UNION ALL SELECT (SELECT min(account) FROM facts WHERE account > known.account) FROM known WHERE account IS NOT NULL
-	) SELECT account FROM known WHERE account IS NOT NULL`)
-	if err != nil {
-		return nil, unavailable(ctx, err)
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var account string
-		if err := rows.Scan(&account); err != nil {
+// sqliteAccounts seeks each account beyond the one before, which does not read all facts.
+const sqliteAccounts = `
+WITH RECURSIVE known (account) AS (
+	SELECT min(account) FROM facts WHERE account >= ?1
+	UNION ALL SELECT (SELECT min(account) FROM facts WHERE account > known.account) FROM known WHERE account IS NOT NULL
+	LIMIT ?2
+) SELECT account FROM known WHERE account IS NOT NULL`
+
+func (s *sqliteStore) accounts(ctx context.Context, from, to string) iter.Seq2[string, error] {
+	return pages(from, to, func(from string) (page []string, err error) {
+		rows, err := s.db.QueryContext(ctx, sqliteAccounts, from, listPage)
+		if err != nil {
 			return nil, unavailable(ctx, err)
 		}
-		out = append(out, account)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, unavailable(ctx, err)
-	}
-	return out, nil
+		defer rows.Close()
+		for rows.Next() {
+			var account string
+			if err := rows.Scan(&account); err != nil {
+				return nil, unavailable(ctx, err)
+			}
+			page = append(page, account)
+		}
+		if err := rows.Err(); err != nil {
+			return nil, unavailable(ctx, err)
+		}
+		return page, nil
+	})
 }
 
 // remove writes beside the writer, which waits for it: to the counts of changes it is

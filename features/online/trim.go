@@ -9,8 +9,7 @@ import (
 
 // trimmed is a store that facts can be taken out of.
 type trimmed interface {
-	// accounts gives the accounts of which there are facts, in any order.
-	accounts(ctx context.Context) ([]string, error)
+	listed
 	// remove takes out all versions of facts of an account, as long as they are the
 	// given ones.
 	remove(ctx context.Context, account string, list []record) error
@@ -25,11 +24,10 @@ func Trim(ctx context.Context, s Store, since Since) (removed int64, err error) 
 	if !ok {
 		return 0, fmt.Errorf("%T: facts cannot be taken out of this store", s)
 	}
-	accounts, err := t.accounts(ctx)
-	if err != nil {
-		return 0, err
-	}
-	for _, account := range accounts {
+	for account, err := range t.accounts(ctx, "", "") {
+		if err != nil {
+			return removed, err
+		}
 		list, err := s.Facts(ctx, account, nil)
 		if err != nil {
 			return removed, err
