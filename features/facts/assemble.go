@@ -3,7 +3,6 @@ package facts
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"propensity/datasets"
@@ -14,47 +13,60 @@ import (
 var ErrFact = errors.New("unusable fact")
 
 // Assemble makes a Part of facts in any order: those of the given accounts, in that
-// order, or, if it is nil, of all accounts that have one, sorted. Facts of users are
-// their accounts', and facts of merged accounts also of the account that they are
-// merged into (see Join). Facts of sources that the project does not have are left
-// out. A kind that the project does not know is that of the values.
+// order, or, if it is nil, of all accounts that have one, sorted. It is Gather.Part of
+// them; facts of sources that the project does not have are left out.
 func Assemble(p *spec.Project, accounts []string, list []Fact) (*Part, error) {
-	list, err := filtered(p, list)
+	g := NewGather(p)
+	for i := range list {
+		f := &list[i]
+		s := p.SourceIndex(f.Source)
+		if s < 0 {
+			continue
+		}
+		g.Add(s, f.Account, f.ID, f.Occurred, f.Arrived, f.End)
+		for k := range g.sources[s].columns {
+			g.Set(s, k, f.Values[g.sources[s].columns[k].Name])
+		}
+	}
+	return g.Part(accounts)
+}
+
+// Part makes a Part of what was gathered: of the given accounts, in that order, or, if it
+// is nil, of all accounts that have a fact, sorted.
+//
+// Facts that the where of their source does not keep are left out, as reading a source
+// does. A fact without an account whose source has a column of users is of the user's
+// account, as the newest record of the source of kind users has it, whenever that came; a
+// user without an account is left out.
+//
+// What is known of an account when it is merged into another, and what becomes known
+// of it afterwards, is from then on known of the other too, and of whatever that is
+// merged into: as facts of their own that arrived no earlier than the merges, under
+// ids that begin with the account they come from. Of a merge that is said twice the
+// first counts.
+//
+// An error wraps ErrFact.
+func (g *Gather) Part(accounts []string) (*Part, error) {
+	rows := make([][]int, len(g.sources))
+	for s := range g.sources {
+		var err error
+		if rows[s], err = g.kept(s); err != nil {
+			return nil, err
+		}
+	}
+	g.joinUsers(rows)
+	said, err := g.merges(rows)
 	if err != nil {
 		return nil, err
 	}
-	if list, err = Join(p, list); err != nil {
-		return nil, err
-	}
-	indexOf := make(map[string]int, len(p.Sources))
-	for i := range p.Sources {
-		indexOf[p.Sources[i].Name] = i
-	}
-	if accounts == nil {
-		for i := range list {
-			accounts = append(accounts, list[i].Account)
-		}
-		slices.Sort(accounts)
-		accounts = slices.Compact(accounts)
-	}
-	numberOf := make(map[string]int32, len(accounts))
-	for i, a := range accounts {
-		numberOf[a] = int32(i)
-	}
-	bySource := make([][]*Fact, len(p.Sources))
-	for i := range list {
-		if s, ok := indexOf[list[i].Source]; ok {
-			if _, ok := numberOf[list[i].Account]; ok {
-				bySource[s] = append(bySource[s], &list[i])
-			}
-		}
-	}
-	part := &Part{Accounts: accounts, Sources: make([]Facts, len(p.Sources))}
-	if part.Merged, err = mergedAt(p, accounts, list); err != nil {
-		return nil, err
-	}
-	for s := range p.Sources {
-		batch, err := batchOf(&p.Sources[s], numberOf, bySource[s])
+	numbers := make([]int32, len(g.accounts.values)) // of the accounts in the part; -1: not in it
+	accounts = g.number(accounts, rows, numbers)
+	part := &Part{Accounts: accounts, Sources: make([]Facts, len(g.sources))}
+	j := joined{said: said}
+	j.settle(g.find)
+	part.Merged = j.merged(accounts)
+	for s := range g.sources {
+		batch, err := g.batch(s, rows[s], numbers, &j)
 		if err != nil {
 			return nil, err
 		}
@@ -63,101 +75,129 @@ func Assemble(p *spec.Project, accounts []string, list []Fact) (*Part, error) {
 	return part, nil
 }
 
-// batchOf turns facts of one source into columns.
-func batchOf(s *spec.Source, numberOf map[string]int32, list []*Fact) (*Batch, error) {
-	n := len(list)
-	b := &Batch{Account: make([]int32, n), Occurred: make([]int64, n), Arrived: make([]int64, n)}
-	if s.Kind == spec.Intervals {
-		b.End = make([]int64, n)
+// batch makes a Batch of a source: of those of the given rows whose account is in the part,
+// and of copies of rows whose account was merged into one that is.
+func (g *Gather) batch(s int, rows []int, numbers []int32, j *joined) (*Batch, error) {
+	t := &g.sources[s]
+	var account []int32
+	own := make([]int, 0, len(rows))
+	for _, i := range rows {
+		if a := t.account[i]; numbers[a] >= 0 {
+			own, account = append(own, i), append(account, numbers[a])
+		}
 	}
-	ids := datasets.Column{Kind: datasets.Text, Codes: make([]int32, n)}
-	codes, late := map[string]int32{"": -1}, false
-	for i, f := range list {
-		b.Account[i], b.Occurred[i], b.Arrived[i] = numberOf[f.Account], f.Occurred, f.Arrived
-		if f.Occurred == datasets.MissingTime {
-			if s.Kind != spec.Attributes && s.Kind != spec.Users {
-				return nil, fmt.Errorf("%w: %s of account %q, id %q, is not dated", ErrFact, s.Name, f.Account, f.ID)
+	all := own
+	var edges []int64
+	if len(j.edges) > 0 && t.source.Kind != spec.Users && t.source.Kind != spec.Merges {
+		for _, i := range rows {
+			for _, e := range j.of[uint32(t.account[i])] {
+				if into := j.edges[e].into; into != noNumber && numbers[into] >= 0 {
+					all, account, edges = append(all, i), append(account, numbers[into]), append(edges, int64(e))
+				}
+			}
+		}
+	}
+	b := t.batch()
+	if len(all) != len(t.account) || len(edges) > 0 {
+		b = b.take(all)
+	}
+	b.Account = account
+	for i, at := range b.Occurred {
+		if at == datasets.MissingTime {
+			if t.source.Kind != spec.Attributes && t.source.Kind != spec.Users {
+				return nil, fmt.Errorf("%w: %s of %s, is not dated", ErrFact, t.source.Name, g.fact(t, all[i]))
 			}
 			b.Occurred[i] = Always
 		}
-		if f.Arrived == datasets.MissingTime {
+		if b.Arrived[i] == datasets.MissingTime {
 			b.Arrived[i] = b.Occurred[i]
 		}
-		late = late || b.Arrived[i] != b.Occurred[i]
-		if b.End != nil {
-			b.End[i] = f.End
-		}
-		code, ok := codes[f.ID]
-		if !ok {
-			code = int32(len(ids.Values))
-			codes[f.ID], ids.Values = code, append(ids.Values, f.ID)
-		}
-		ids.Codes[i] = code
 	}
-	if !late {
+	if len(edges) > 0 {
+		stay := append(firstRows(len(own)), j.settleCopies(b, len(own), edges)...)
+		b, all = b.take(stay), datasets.Take(all, stay)
+	}
+	for _, m := range t.faults {
+		if slices.Contains(all, m.row) {
+			return nil, g.misfit(t, m)
+		}
+	}
+	if slices.Equal(b.Arrived, b.Occurred) {
 		b.Arrived = nil
-	}
-	if len(ids.Values) > 0 {
-		b.ID = ids
-	}
-	for _, c := range s.Columns {
-		column, err := columnOf(s, c, list)
-		if err != nil {
-			return nil, err
-		}
-		b.Columns = append(b.Columns, column)
 	}
 	return b, nil
 }
 
-// columnOf gathers the values of one column.
-func columnOf(s *spec.Source, c spec.Column, list []*Fact) (datasets.Column, error) {
-	kind := c.Kind
-	for i := 0; kind == 0 && i < len(list); i++ {
-		kind = list[i].Values[c.Name].Kind
+// batch is all rows of the source, of no account.
+func (t *gathered) batch() *Batch {
+	b := &Batch{Occurred: t.occurred, Arrived: t.arrived, End: t.end}
+	if len(t.ids.values) > 0 {
+		b.ID = datasets.Column{Kind: datasets.Text, Codes: t.id, Values: t.ids.values}
 	}
-	if kind == 0 {
-		kind = datasets.Category // of no values
+	for k := range t.source.Columns {
+		b.Columns = append(b.Columns, t.columns[k].column(len(t.account)))
 	}
-	out := datasets.Column{Name: c.Name, Kind: kind}
-	codes := map[string]int32{}
-	for _, f := range list {
-		v := f.Values[c.Name]
-		if !v.Missing() && !fits(kind, v.Kind) {
-			return out, fmt.Errorf("%w: %s of account %q, id %q: %s is %s %q, not a %s", ErrFact, s.Name, f.Account, f.ID, c.Name, v.Kind, v, kind)
-		}
-		switch kind {
-		case datasets.Number, datasets.Boolean:
-			x := v.Number
-			if v.Missing() {
-				x = math.NaN()
-			}
-			out.Numbers = append(out.Numbers, x)
-		case datasets.Time:
-			t := v.Time
-			if v.Missing() {
-				t = datasets.MissingTime
-			}
-			out.Times = append(out.Times, t)
-		default:
-			code, ok := codes[v.Text]
-			switch {
-			case v.Missing():
-				code = -1
-			case !ok:
-				code = int32(len(out.Values))
-				codes[v.Text], out.Values = code, append(out.Values, v.Text)
-			}
-			out.Codes = append(out.Codes, code)
-		}
-	}
-	return out, nil
+	return b
 }
 
-// fits says whether a value of a kind can stand in a column of a kind.
-func fits(column, value datasets.Kind) bool {
-	if column == datasets.Text || column == datasets.Category {
-		return value == datasets.Text || value == datasets.Category
+// fact names a row in messages.
+func (g *Gather) fact(t *gathered, row int) string {
+	account := ""
+	if a := t.account[row]; a >= 0 {
+		account = g.accounts.values[a]
 	}
-	return column == value
+	return fmt.Sprintf("account %q, id %q", account, t.name(row))
+}
+
+func (g *Gather) misfit(t *gathered, m misfit) error {
+	c := &t.columns[m.column]
+	return fmt.Errorf("%w: %s of %s: %s is %s %q, not a %s", ErrFact, t.source.Name, g.fact(t, m.row), c.Name, m.value.Kind, m.value, c.Kind)
+}
+
+func firstRows(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
+}
+
+// find gives the numbers of accounts; of those that were not gathered, noNumber.
+func (g *Gather) find(ids []string) []uint32 {
+	out := make([]uint32, len(ids))
+	for i, id := range ids {
+		out[i] = noNumber
+		if n := slices.Index(g.accounts.values, id); n >= 0 {
+			out[i] = uint32(n)
+		}
+	}
+	return out
+}
+
+// number gives the accounts of a part their numbers.
+func (g *Gather) number(accounts []string, rows [][]int, numbers []int32) []string {
+	for i := range numbers {
+		numbers[i] = -1
+	}
+	if accounts == nil {
+		for s, list := range rows {
+			for _, i := range list {
+				if n := g.sources[s].account[i]; n >= 0 && numbers[n] < 0 {
+					numbers[n] = 0
+					accounts = append(accounts, g.accounts.values[n])
+				}
+			}
+		}
+		slices.Sort(accounts)
+	}
+	of := make(map[string]int32, len(accounts))
+	for i, a := range accounts {
+		of[a] = int32(i)
+	}
+	for n, a := range g.accounts.values {
+		if i, ok := of[a]; ok {
+			numbers[n] = i
+		}
+	}
+	return accounts
 }

@@ -1,38 +1,12 @@
 package facts
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"propensity/features/spec"
 )
-
-// Join gives facts the account they are of. A fact without an account whose source
-// has a column of users is of the user's account, as the newest record of the source
-// of kind users has it, whenever that came; a user without an account is left out.
-//
-// What is known of an account when it is merged into another, and what becomes known
-// of it afterwards, is from then on known of the other too, and of whatever that is
-// merged into: as facts of their own that arrived no earlier than the merges, under
-// ids that begin with the account they come from. Of a merge that is said twice the
-// first counts.
-func Join(p *spec.Project, list []Fact) ([]Fact, error) {
-	list = joinUsers(p, list)
-	into, err := mergesOf(p, list)
-	if err != nil || len(into) == 0 {
-		return list, err
-	}
-	var copies []Fact
-	for _, from := range slices.Sorted(maps.Keys(into)) {
-		for _, m := range into.reach(from) {
-			copies = append(copies, copied(p, list, from, m)...)
-		}
-	}
-	return append(slices.Clip(list), copies...), nil
-}
 
 // merge says that an account is part of another from an instant on: what is known
 // before it is not known of the other.
@@ -43,29 +17,6 @@ type merge struct {
 
 // merges are all merges, by the account that was merged, in order.
 type merges map[string][]merge
-
-func mergesOf(p *spec.Project, list []Fact) (merges, error) {
-	out := merges{}
-	for i := range list {
-		f := &list[i]
-		s := sourceOf(p, f.Source)
-		if s == nil || s.Kind != spec.Merges {
-			continue
-		}
-		from := f.Values[s.FromAccount]
-		if from.Missing() || f.Account == "" {
-			return nil, fmt.Errorf("%w: %s, id %q, names no account that is merged, or none that it is merged into", ErrFact, s.Name, f.ID)
-		}
-		if from.Text == f.Account {
-			return nil, fmt.Errorf("%w: %s, id %q: account %q is merged into itself", ErrFact, s.Name, f.ID, from.Text)
-		}
-		out[from.Text] = append(out[from.Text], merge{f.Account, max(f.Occurred, f.Arrived)})
-	}
-	for _, ms := range out {
-		slices.SortFunc(ms, func(a, b merge) int { return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.into, b.into)) })
-	}
-	return out, nil
-}
 
 // reach are the accounts that one is part of in the end, by any chain of merges, each
 // from the instant when the whole chain was known; in the order of their ids.
@@ -90,109 +41,90 @@ func (m merges) reach(from string) []merge {
 	return out
 }
 
-// copied are the facts of one account as those of an account that it is part of. Of the
-// versions of a fact, those are left out that count at no moment after the merge.
-func copied(p *spec.Project, list []Fact, from string, m merge) (out []Fact) {
-	var own []Fact
-	for _, f := range list {
-		if s := sourceOf(p, f.Source); f.Account == from && s != nil && s.Kind != spec.Users && s.Kind != spec.Merges {
-			f.Arrived = max(f.Arrived, Always)
-			own = append(own, f)
-		}
-	}
-	slices.SortFunc(own, func(a, b Fact) int {
-		return cmp.Or(strings.Compare(a.Source, b.Source), strings.Compare(a.ID, b.ID), cmp.Compare(a.Arrived, b.Arrived), compareFacts(sourceOf(p, a.Source), &a, &b))
-	})
-	soonest := Never
-	for k, f := range slices.Backward(own) {
-		if k+1 == len(own) || own[k+1].Source != f.Source || own[k+1].ID != f.ID {
-			soonest = Never
-		}
-		counts := max(f.Arrived, f.Occurred)
-		f.Account, f.Arrived = m.into, max(f.Arrived, m.at)
-		if f.ID != "" {
-			f.ID = from + "/" + f.ID
-			if soonest <= max(counts, m.at) {
-				continue // the other account never sees it
-			}
-			soonest = counts
-		}
-		out = append(out, f)
-	}
-	return out
-}
-
-// compareFacts orders what two facts of a source say, as compareContent does.
-func compareFacts(s *spec.Source, a, b *Fact) int {
-	if c := cmp.Compare(a.Occurred, b.Occurred); c != 0 {
-		return c
-	}
-	for _, column := range s.Columns {
-		v, w := a.Values[column.Name], b.Values[column.Name]
-		if c := cmp.Or(cmp.Compare(v.Number, w.Number), cmp.Compare(v.Time, w.Time), strings.Compare(v.Text, w.Text)); v.Missing() == w.Missing() && c != 0 {
-			return c
-		} else if v.Missing() != w.Missing() {
-			return map[bool]int{true: -1, false: 1}[v.Missing()]
-		}
-	}
-	return cmp.Compare(a.End, b.End)
-}
-
-func joinUsers(p *spec.Project, list []Fact) []Fact {
-	newest, some := map[string]*Fact{}, false
-	for i := range list {
-		f := &list[i]
-		s := sourceOf(p, f.Source)
-		some = some || f.Account == ""
-		if s == nil || s.Kind != spec.Users {
+// merges are those that some rows say, of sources of merges.
+func (g *Gather) merges(rows [][]int) (merges, error) {
+	out := merges{}
+	for s, list := range rows {
+		t := &g.sources[s]
+		if t.source.Kind != spec.Merges {
 			continue
 		}
-		user := f.Values[s.User]
-		if user.Missing() || f.Account == "" {
-			continue
-		}
-		old := newest[user.Text]
-		if old == nil || cmp.Or(cmp.Compare(old.Occurred, f.Occurred), cmp.Compare(old.Arrived, f.Arrived), strings.Compare(old.Account, f.Account)) < 0 {
-			newest[user.Text] = f
-		}
-	}
-	if !some {
-		return list
-	}
-	out := make([]Fact, 0, len(list))
-	for _, f := range list {
-		if f.Account == "" {
-			s := sourceOf(p, f.Source)
-			if s == nil || s.User == "" || newest[f.Values[s.User].Text] == nil {
-				continue
+		for _, i := range list {
+			from := t.text(t.from, i)
+			if from == nil || t.account[i] < 0 {
+				return nil, fmt.Errorf("%w: %s, id %q, names no account that is merged, or none that it is merged into", ErrFact, t.source.Name, t.name(i))
 			}
-			f.Account = newest[f.Values[s.User].Text].Account
-		}
-		out = append(out, f)
-	}
-	return out
-}
-
-// mergedAt is when each account was first merged into another; nil if none was.
-func mergedAt(p *spec.Project, accounts []string, list []Fact) ([]int64, error) {
-	all, err := mergesOf(p, list)
-	if err != nil || len(all) == 0 {
-		return nil, err
-	}
-	out := slices.Repeat([]int64{Never}, len(accounts))
-	for i, a := range accounts {
-		if ms := all[a]; len(ms) > 0 {
-			out[i] = ms[0].at
+			into := g.accounts.values[t.account[i]]
+			if *from == into {
+				return nil, fmt.Errorf("%w: %s, id %q: account %q is merged into itself", ErrFact, t.source.Name, t.name(i), into)
+			}
+			out[*from] = append(out[*from], merge{into, max(t.occurred[i], t.arrived[i])})
 		}
 	}
 	return out, nil
 }
 
-func sourceOf(p *spec.Project, name string) *spec.Source {
-	for i := range p.Sources {
-		if p.Sources[i].Name == name {
-			return &p.Sources[i]
+// joinUsers gives rows without an account that of their users, and leaves out the others.
+func (g *Gather) joinUsers(rows [][]int) {
+	some := false
+	for s, list := range rows {
+		some = some || slices.ContainsFunc(list, func(i int) bool { return g.sources[s].account[i] < 0 })
+	}
+	if !some {
+		return
+	}
+	newest := map[string]membership{}
+	for s, list := range rows {
+		t := &g.sources[s]
+		if t.source.Kind != spec.Users {
+			continue
+		}
+		for _, i := range list {
+			user := t.text(t.users, i)
+			if user == nil || t.account[i] < 0 {
+				continue
+			}
+			m := membership{t.occurred[i], t.arrived[i], g.accounts.values[t.account[i]]}
+			if old, ok := newest[*user]; !ok || old.compare(m) < 0 {
+				newest[*user] = m
+			}
 		}
 	}
+	for s, list := range rows {
+		t := &g.sources[s]
+		rows[s] = slices.DeleteFunc(list, func(i int) bool {
+			if t.account[i] >= 0 {
+				return false
+			}
+			user := t.text(t.users, i)
+			if user == nil {
+				return true
+			}
+			m, ok := newest[*user]
+			if ok {
+				t.account[i] = codeOf(&g.accounts, m.account)
+			}
+			return !ok
+		})
+	}
+}
+
+// text is what a row has in a column of texts; nil: nothing.
+func (t *gathered) text(column, row int) *string {
+	if column < 0 {
+		return nil
+	}
+	c := &t.columns[column]
+	if k := c.Codes[row]; k >= 0 {
+		return &c.texts.values[k]
+	}
 	return nil
+}
+
+// name is the id of a row, "" if it has none.
+func (t *gathered) name(row int) string {
+	if k := t.id[row]; k >= 0 {
+		return t.ids.values[k]
+	}
+	return ""
 }

@@ -2,6 +2,7 @@ package facts
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -41,19 +42,20 @@ func (j *joined) take(from, into *datasets.Column, r *record, rows []int32) {
 	}
 }
 
-// settle follows the merges, when all are there.
-func (j *joined) settle(a *accounts) {
-	names := make([]string, 0, len(j.said))
-	for name, list := range j.said {
-		names = append(names, name)
+// settle follows the merges, when all are there; numbers gives those of accounts.
+func (j *joined) settle(numbers func(ids []string) []uint32) {
+	if len(j.said) == 0 {
+		return
+	}
+	for _, list := range j.said {
 		slices.SortFunc(list, func(a, b merge) int { return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.into, b.into)) })
 	}
-	slices.Sort(names)
+	names := slices.Sorted(maps.Keys(j.said))
 	j.of = map[uint32][]int32{}
-	for i, n := range a.numbers(names, nil) {
+	for i, n := range numbers(names) {
 		for _, m := range j.said.reach(names[i]) {
 			j.of[n] = append(j.of[n], int32(len(j.edges)))
-			j.edges = append(j.edges, edge{names[i], a.numbers([]string{m.into}, nil)[0], m.at})
+			j.edges = append(j.edges, edge{names[i], numbers([]string{m.into})[0], m.at})
 		}
 	}
 }

@@ -124,7 +124,7 @@ func (c *Collection) read(ctx context.Context, o *ReadOptions) error {
 		}
 	}
 	r.users.settle(c.accounts)
-	c.joined.settle(c.accounts)
+	c.joined.settle(func(ids []string) []uint32 { return c.accounts.numbers(ids, nil) })
 	if err := r.sources(ctx, last...); err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // users joins users to accounts: a user is of the account of the newest record about
-// it, as in Join.
+// it, as in Gather.Part.
 type users struct {
 	mu   sync.Mutex
 	of   map[string]membership

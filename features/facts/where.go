@@ -2,55 +2,24 @@ package facts
 
 import (
 	"fmt"
-
-	"propensity/datasets"
-	"propensity/features/spec"
+	"slices"
 )
 
-// filtered leaves out the facts that the where of their source does not keep, as
-// reading a source does.
-func filtered(p *spec.Project, list []Fact) ([]Fact, error) {
-	dropped := map[int]bool{}
-	for i := range p.Sources {
-		s := &p.Sources[i]
-		if s.Where == nil {
-			continue
-		}
-		var rows []int
-		var of []*Fact
-		for k := range list {
-			if list[k].Source == s.Name {
-				rows, of = append(rows, k), append(of, &list[k])
-			}
-		}
-		var columns []datasets.Column
-		for _, c := range s.Columns {
-			column, err := columnOf(s, c, of)
-			if err != nil {
-				return nil, err
-			}
-			columns = append(columns, column)
-		}
-		bound, err := s.Where.Bind(columns)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %s: where: %w", ErrFact, s.Name, err)
-		}
-		mask := make([]bool, len(of))
-		bound.Mask(mask, 0)
-		for k, keep := range mask {
-			if !keep {
-				dropped[rows[k]] = true
-			}
-		}
+// kept are the rows that the where of a source keeps, as reading the source does.
+func (g *Gather) kept(s int) ([]int, error) {
+	t := &g.sources[s]
+	rows := firstRows(len(t.account))
+	if t.source.Where == nil {
+		return rows, nil
 	}
-	if len(dropped) == 0 {
-		return list, nil
+	if len(t.faults) > 0 {
+		return nil, g.misfit(t, t.faults[0])
 	}
-	out := make([]Fact, 0, len(list)-len(dropped))
-	for k := range list {
-		if !dropped[k] {
-			out = append(out, list[k])
-		}
+	bound, err := t.source.Where.Bind(t.batch().Columns)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: where: %w", ErrFact, t.source.Name, err)
 	}
-	return out, nil
+	mask := make([]bool, len(rows))
+	bound.Mask(mask, 0)
+	return slices.DeleteFunc(rows, func(i int) bool { return !mask[i] }), nil
 }
