@@ -104,111 +104,6 @@ func textOf(f *facts.Fact, column string) string {
 	return f.Values[column].String()
 }
 
-// Facts gives all facts that a project has to know to make rows of an account: its
-// own, as facts.Assemble takes them, those of its users and of accounts merged into
-// it, and what says whose they are.
-func (a *Accounts) Facts(ctx context.Context, p *spec.Project, account string, since Since) ([]facts.Fact, error) {
-	g := gathering{accounts: a, project: p, since: since, seen: map[string]bool{}}
-	err := g.account(ctx, account)
-	fitted(p, g.list)
-	return g.list, err
-}
-
-// gathering collects the facts of an account and the keys under which they are.
-type gathering struct {
-	accounts *Accounts
-	project  *spec.Project
-	since    Since
-	list     []facts.Fact
-	seen     map[string]bool
-	keys     []string
-	versions []uint64 // of the keys, read before their facts
-}
-
-// read gives the facts under a key, once.
-func (g *gathering) read(ctx context.Context, key string) ([]facts.Fact, error) {
-	if g.seen[key] {
-		return nil, nil
-	}
-	g.seen[key] = true
-	if v, ok := g.accounts.store.(versioned); ok && g.accounts.cache.most > 0 {
-		version, err := v.versions(ctx, []string{key})
-		if err != nil {
-			return nil, err
-		}
-		g.keys, g.versions = append(g.keys, key), append(g.versions, version[0])
-	}
-	return g.accounts.store.Facts(ctx, key, g.since)
-}
-
-// has says whether the project has a source of a kind.
-func (g *gathering) has(kind spec.Kind) bool {
-	return slices.ContainsFunc(g.project.Sources, func(s spec.Source) bool { return s.Kind == kind })
-}
-
-func (g *gathering) account(ctx context.Context, account string) error {
-	own, err := g.read(ctx, account)
-	if err != nil {
-		return err
-	}
-	g.list = append(g.list, own...)
-	if g.has(spec.Merges) {
-		if err := g.indexed(ctx, fromMark+account); err != nil {
-			return err
-		}
-	}
-	for i := range own {
-		s := g.project.Source(own[i].Source)
-		switch {
-		case s == nil:
-		case s.Kind == spec.Users:
-			if user := textOf(&own[i], s.User); user != "" {
-				err = g.indexed(ctx, userMark+user)
-			}
-		case s.Kind == spec.Merges:
-			if from := textOf(&own[i], s.FromAccount); from != "" && !g.seen[from] {
-				err = g.account(ctx, from)
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// indexed adds the facts under the name of a user or a merged account, as they were
-// when they were added.
-func (g *gathering) indexed(ctx context.Context, key string) error {
-	list, err := g.read(ctx, key)
-	if err != nil {
-		return err
-	}
-	for _, f := range list {
-		f.Account = ""
-		if s := g.project.Source(f.Source); s != nil && (s.Kind == spec.Users || s.Kind == spec.Merges) {
-			if f.Account, f.ID, err = unindexed(f.ID); err != nil {
-				return err
-			}
-			if g.seen[f.Account] {
-				continue // it is there
-			}
-		}
-		g.list = append(g.list, f)
-	}
-	return nil
-}
-
-// unindexed takes the id of a copy apart.
-func unindexed(text string) (account, id string, err error) {
-	length, rest, _ := strings.Cut(text, ":")
-	n, err := strconv.Atoi(length)
-	if err != nil || n < 0 || n > len(rest) {
-		return "", "", fmt.Errorf("%w: %q names no account", errContent, clip(text))
-	}
-	return rest[:n], rest[n:], nil
-}
-
 var (
 	// ErrUnknown is wrapped by the error about an account of which nothing was known.
 	ErrUnknown = errors.New("nothing is known of the account")
@@ -244,11 +139,8 @@ func (a *Accounts) Part(ctx context.Context, p *spec.Project, account string, mo
 
 // whole is the part of all facts.
 func (a *Accounts) whole(ctx context.Context, p *spec.Project, account string) (*facts.Part, error) {
-	list, err := a.Facts(ctx, p, account, nil)
-	if err != nil {
-		return nil, err
-	}
-	return facts.Assemble(p, []string{account}, list)
+	part, _, err := a.gather(ctx, p, account, nil)
+	return part, err
 }
 
 func (a *Accounts) part(ctx context.Context, p *spec.Project, account string, moment int64) (*facts.Part, error) {
@@ -262,12 +154,7 @@ func (a *Accounts) part(ctx context.Context, p *spec.Project, account string, mo
 			return e.part, nil
 		}
 	}
-	g := gathering{accounts: a, project: p, since: SinceOf(p, moment), seen: map[string]bool{}}
-	if err := g.account(ctx, account); err != nil {
-		return nil, err
-	}
-	fitted(p, g.list)
-	part, err := facts.Assemble(p, []string{account}, g.list)
+	part, g, err := a.gather(ctx, p, account, SinceOf(p, moment))
 	if err != nil {
 		return nil, err
 	}

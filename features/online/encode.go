@@ -1,6 +1,7 @@
 package online
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -62,71 +63,109 @@ func appendText(out []byte, text string) []byte {
 	return append(out, text...)
 }
 
-// instants reads only when a content occurred and ended.
-func instants(content []byte) (occurred, end int64, err error) {
-	r := reader{rest: content}
-	r.format()
-	occurred, end = r.varint(), r.varint()
-	return occurred, end, r.err
+// instants reads only when a version occurred and ended.
+func (r *record) instants() (occurred, end int64, err error) {
+	c := reader{rest: r.content}
+	occurred, end = c.instants()
+	return occurred, end, r.damage(&c)
 }
 
-// decode reads a content into a fact.
-func decode(content []byte, f *facts.Fact) error {
-	r := reader{rest: content}
-	r.format()
-	f.Occurred, f.End = r.varint(), r.varint()
-	f.Values = nil
-	last := ""
-	for r.err == nil && len(r.rest) > 0 {
-		name := r.text()
+// fact reads a version.
+func (r *record) fact() (facts.Fact, error) {
+	f := facts.Fact{Source: r.source, Account: r.account, ID: r.id, Arrived: r.arrived}
+	c := reader{rest: r.content}
+	f.Occurred, f.End = c.instants()
+	for c.more() {
+		name, v, text := c.value()
+		v.Text = string(text)
 		if f.Values == nil {
 			f.Values = make(map[string]datasets.Value, 4)
-		} else if name <= last {
-			r.fail()
 		}
-		last = name
-		v := datasets.Value{Kind: datasets.Kind(r.byte())}
-		switch v.Kind {
-		case datasets.Number:
-			v.Number = math.Float64frombits(r.fixed())
-			if math.IsNaN(v.Number) || v.Number == 0 && math.Signbit(v.Number) {
-				r.fail()
+		f.Values[string(name)] = v
+	}
+	return f, r.damage(&c)
+}
+
+// gather reads a version into the columns of a source, whose kinds it makes the values fit
+// as far as they can.
+func (r *record) gather(g *facts.Gather, source int) error {
+	c := reader{rest: r.content}
+	occurred, end := c.instants()
+	g.Add(source, r.account, r.id, occurred, r.arrived, end)
+	for c.more() {
+		name, v, text := c.value()
+		for column, kind := range g.Columns(source, name) {
+			if text != nil && (kind == datasets.Category || kind == datasets.Text) {
+				g.SetText(source, column, text)
+				continue
 			}
-		case datasets.Boolean:
-			b := r.byte()
-			v.Number = float64(b)
-			if b > 1 {
-				r.fail()
+			w := v
+			w.Text = string(text)
+			if fit, ok := Fit(w, kind); ok {
+				w = fit
 			}
-		case datasets.Time:
-			v.Time = r.varint()
-		case datasets.Category, datasets.Text:
-			v.Text = r.text()
-		default:
-			r.fail()
+			g.Set(source, column, w)
 		}
-		f.Values[name] = v
 	}
-	if r.err != nil {
-		return fmt.Errorf("%w: source %q, account %q, id %q", r.err, clip(f.Source), clip(f.Account), clip(f.ID))
+	return r.damage(&c)
+}
+
+// damage is the error of a reader of the content.
+func (r *record) damage(c *reader) error {
+	if c.err == nil {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%w: source %q, account %q, id %q", c.err, clip(r.source), clip(r.account), clip(r.id))
 }
 
 // reader takes a content apart; after a fault it gives zeros.
 type reader struct {
 	rest []byte
+	last []byte // the name before
 	err  error
+}
+
+// instants comes first.
+func (r *reader) instants() (occurred, end int64) {
+	if r.byte() != contentFormat {
+		r.fail()
+	}
+	return r.varint(), r.varint()
+}
+
+func (r *reader) more() bool { return r.err == nil && len(r.rest) > 0 }
+
+// value reads a value with its name; a text is not nil, and not in the value.
+func (r *reader) value() (name []byte, v datasets.Value, text []byte) {
+	name = r.text()
+	if r.last != nil && bytes.Compare(name, r.last) <= 0 {
+		r.fail()
+	}
+	r.last = name
+	switch v.Kind = datasets.Kind(r.byte()); v.Kind {
+	case datasets.Number:
+		v.Number = math.Float64frombits(r.fixed())
+		if math.IsNaN(v.Number) || v.Number == 0 && math.Signbit(v.Number) {
+			r.fail()
+		}
+	case datasets.Boolean:
+		b := r.byte()
+		v.Number = float64(b)
+		if b > 1 {
+			r.fail()
+		}
+	case datasets.Time:
+		v.Time = r.varint()
+	case datasets.Category, datasets.Text:
+		text = r.text()
+	default:
+		r.fail()
+	}
+	return name, v, text
 }
 
 func (r *reader) fail() {
 	r.err, r.rest = errContent, nil
-}
-
-func (r *reader) format() {
-	if r.byte() != contentFormat {
-		r.fail()
-	}
 }
 
 func (r *reader) byte() byte {
@@ -159,13 +198,14 @@ func (r *reader) fixed() uint64 {
 	return x
 }
 
-func (r *reader) text() string {
+// text is letters of the content itself, never nil.
+func (r *reader) text() []byte {
 	n, size := binary.Uvarint(r.rest)
 	if size <= 0 || size > 1 && r.rest[size-1] == 0 || n > uint64(len(r.rest)-size) {
 		r.fail()
-		return ""
+		return []byte{}
 	}
-	text := string(r.rest[size : size+int(n)])
+	text := r.rest[size : size+int(n) : size+int(n)]
 	r.rest = r.rest[size+int(n):]
 	return text
 }

@@ -21,7 +21,7 @@ func (a *Accounts) Forget(ctx context.Context, p *spec.Project, account string) 
 	if !ok {
 		return 0, fmt.Errorf("%T: facts cannot be taken out of this store", a.store)
 	}
-	g := gathering{accounts: a, project: p, seen: map[string]bool{}}
+	g := gathering{accounts: a, project: p}
 	if err := g.account(ctx, account); err != nil {
 		return 0, err
 	}

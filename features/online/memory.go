@@ -158,7 +158,11 @@ func (a *account) all(id string) []record {
 }
 
 // Facts gives the facts of an account.
-func (m *Memory) Facts(ctx context.Context, id string, since Since) ([]facts.Fact, error) {
+func (m *Memory) Facts(ctx context.Context, account string, since Since) ([]facts.Fact, error) {
+	return factsOf(ctx, m, account, since)
+}
+
+func (m *Memory) records(ctx context.Context, id string) ([]record, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -169,9 +173,8 @@ func (m *Memory) Facts(ctx context.Context, id string, since Since) ([]facts.Fac
 		return nil, nil
 	}
 	a.mu.Lock()
-	list := a.all(id)
-	a.mu.Unlock()
-	return factsOf(list, since)
+	defer a.mu.Unlock()
+	return a.all(id), nil
 }
 
 func (m *Memory) versions(_ context.Context, accounts []string) ([]uint64, error) {

@@ -154,6 +154,10 @@ func wavesOf(list []record) [][]record {
 
 // Facts gives the facts of an account.
 func (s *postgresStore) Facts(ctx context.Context, account string, since Since) ([]facts.Fact, error) {
+	return factsOf(ctx, s, account, since)
+}
+
+func (s *postgresStore) records(ctx context.Context, account string) ([]record, error) {
 	rows, err := s.pool.Query(ctx, postgresFacts, []byte(account))
 	if err != nil {
 		return nil, unavailable(ctx, err)
@@ -168,7 +172,7 @@ func (s *postgresStore) Facts(ctx context.Context, account string, since Since) 
 	if err != nil {
 		return nil, unavailable(ctx, err)
 	}
-	return factsOf(list, since)
+	return list, nil
 }
 
 func (s *postgresStore) versions(ctx context.Context, accounts []string) ([]uint64, error) {

@@ -1,7 +1,9 @@
 package online
 
 import (
+	"bytes"
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -50,13 +52,26 @@ func recordsOf(list []facts.Fact, now int64) ([]record, error) {
 	return out, nil
 }
 
+// compareNames and compareVersions are asked often: what comes first settles most.
 func compareNames(a, b record) int {
-	return cmp.Or(strings.Compare(a.account, b.account), strings.Compare(a.source, b.source), strings.Compare(a.id, b.id))
+	if c := strings.Compare(a.account, b.account); c != 0 {
+		return c
+	}
+	if c := strings.Compare(a.source, b.source); c != 0 {
+		return c
+	}
+	return strings.Compare(a.id, b.id)
 }
 
 // compareVersions orders the versions of an account as Facts gives them.
 func compareVersions(a, b record) int {
-	return cmp.Or(compareNames(a, b), cmp.Compare(a.arrived, b.arrived), slices.Compare(a.content, b.content))
+	if c := compareNames(a, b); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(a.arrived, b.arrived); c != 0 {
+		return c
+	}
+	return bytes.Compare(a.content, b.content)
 }
 
 // accountsOf are the accounts of records in order.
@@ -70,29 +85,51 @@ func accountsOf(list []record) []string {
 	return out
 }
 
-// factsOf gives the facts that since asks for of the versions of one account, which
-// are in order.
-func factsOf(list []record, since Since) ([]facts.Fact, error) {
-	out := make([]facts.Fact, 0, len(list))
+// recorded is a store that gives versions as it keeps them.
+type recorded interface {
+	// records gives all versions of the facts of an account, in the order of Facts.
+	records(ctx context.Context, account string) ([]record, error)
+}
+
+// factsOf is Facts of a store.
+func factsOf(ctx context.Context, s recorded, account string, since Since) ([]facts.Fact, error) {
+	list, err := s.records(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	if list, err = wanted(list, since); err != nil {
+		return nil, err
+	}
+	out := make([]facts.Fact, len(list))
+	for i := range list {
+		if out[i], err = list[i].fact(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// wanted leaves, of the versions of one account, which are in order, those of the facts
+// that since asks for.
+func wanted(list []record, since Since) ([]record, error) {
+	if since == nil {
+		return list, nil
+	}
+	out := list[:0]
 	for from := 0; from < len(list); {
-		to, wanted := from, since == nil
-		for ; to < len(list) && compareNames(list[from], list[to]) == 0; to++ {
-			if wanted {
+		to, some := from, false
+		for ; to < len(list) && (to == from || list[to].id == list[from].id && list[to].source == list[from].source); to++ {
+			if some {
 				continue
 			}
-			occurred, end, err := instants(list[to].content)
+			occurred, end, err := list[to].instants()
 			if err != nil {
 				return nil, err
 			}
-			wanted = since(list[to].source, occurred, end)
+			some = since(list[to].source, occurred, end)
 		}
-		for ; wanted && from < to; from++ {
-			r := &list[from]
-			f := facts.Fact{Source: r.source, Account: r.account, ID: r.id, Arrived: r.arrived}
-			if err := decode(r.content, &f); err != nil {
-				return nil, err
-			}
-			out = append(out, f)
+		if some {
+			out = append(out, list[from:to]...)
 		}
 		from = to
 	}

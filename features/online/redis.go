@@ -125,6 +125,10 @@ func redisInstant(us int64) []byte {
 
 // Facts gives the facts of an account.
 func (s *redisStore) Facts(ctx context.Context, account string, since Since) ([]facts.Fact, error) {
+	return factsOf(ctx, s, account, since)
+}
+
+func (s *redisStore) records(ctx context.Context, account string) ([]record, error) {
 	fields, err := s.client.HGetAll(ctx, redisPrefix+account).Result()
 	if err != nil {
 		return nil, unavailable(ctx, err)
@@ -146,7 +150,7 @@ func (s *redisStore) Facts(ctx context.Context, account string, since Since) ([]
 		}
 	}
 	slices.SortFunc(list, compareVersions)
-	return factsOf(list, since)
+	return list, nil
 }
 
 func (s *redisStore) versions(ctx context.Context, accounts []string) ([]uint64, error) {

@@ -116,20 +116,19 @@ func (s *sqliteStore) write(ctx context.Context, list []record) error {
 
 // Facts gives the facts of an account.
 func (s *sqliteStore) Facts(ctx context.Context, account string, since Since) ([]facts.Fact, error) {
-	list, err := s.read(ctx, account)
-	if err != nil {
-		return nil, unavailable(ctx, err)
-	}
-	return factsOf(list, since)
+	return factsOf(ctx, s, account, since)
 }
 
-func (s *sqliteStore) read(ctx context.Context, account string) (list []record, err error) {
+func (s *sqliteStore) records(ctx context.Context, account string) (list []record, err error) {
 	err = s.reading(ctx, readFacts, []driver.NamedValue{{Ordinal: 1, Value: account}}, 4, func(row []driver.Value) {
 		r := record{account: account, source: row[0].(string), id: row[1].(string), arrived: row[2].(int64)}
 		r.content, _ = row[3].([]byte) // an empty one is nil
 		list = append(list, r)
 	})
-	return list, err
+	if err != nil {
+		return nil, unavailable(ctx, err)
+	}
+	return list, nil
 }
 
 func (s *sqliteStore) versions(ctx context.Context, accounts []string) ([]uint64, error) {
