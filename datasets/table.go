@@ -148,6 +148,39 @@ func (c *Column) At(i int) Value {
 	return Value{}
 }
 
+// ColumnOf is the column of such cells, each of them missing or of its kind.
+func ColumnOf(name string, kind Kind, cells []Value) Column {
+	out := Column{Name: name, Kind: kind}
+	codes := map[string]int32{}
+	for _, v := range cells {
+		switch kind {
+		case Number, Boolean:
+			x := math.NaN()
+			if !v.Missing() {
+				x = v.Number
+			}
+			out.Numbers = append(out.Numbers, x)
+		case Time:
+			us := MissingTime
+			if !v.Missing() {
+				us = v.Time
+			}
+			out.Times = append(out.Times, us)
+		default:
+			code := int32(-1)
+			if !v.Missing() {
+				var ok bool
+				if code, ok = codes[v.Text]; !ok {
+					code = int32(len(out.Values))
+					codes[v.Text], out.Values = code, append(out.Values, v.Text)
+				}
+			}
+			out.Codes = append(out.Codes, code)
+		}
+	}
+	return out
+}
+
 // Missing reports whether the cell is missing.
 func (v Value) Missing() bool { return v.Kind == 0 }
 

@@ -1,6 +1,7 @@
 package datasets
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -16,6 +17,27 @@ func TestDistinct(t *testing.T) {
 		number, first := c.Distinct()
 		if !slices.Equal(number, []int32{0, -1, 1, 0, 1}) || !slices.Equal(first, []int{0, 2}) {
 			t.Errorf("%s: %v, first seen in %v", c.Name, number, first)
+		}
+	}
+}
+
+// The column of a column's cells is that column.
+func TestColumnOfCells(t *testing.T) {
+	for _, c := range []Column{
+		{Name: "n", Kind: Number, Numbers: []float64{1.5, math.NaN(), -3}},
+		{Name: "b", Kind: Boolean, Numbers: []float64{1, 0, math.NaN()}},
+		{Name: "t", Kind: Time, Times: []int64{-1, MissingTime, 7}},
+		{Name: "c", Kind: Category, Codes: []int32{0, 1, -1, 0}, Values: []string{"b", ""}},
+		{Name: "x", Kind: Text, Codes: []int32{-1, 0}, Values: []string{"a"}},
+		{Name: "none", Kind: Category},
+	} {
+		var cells []Value
+		for i := range c.Len() {
+			cells = append(cells, c.At(i))
+		}
+		got := ColumnOf(c.Name, c.Kind, cells)
+		if fmt.Sprint(got) != fmt.Sprint(c) {
+			t.Errorf("%+v, want %+v", got, c)
 		}
 	}
 }

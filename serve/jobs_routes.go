@@ -30,7 +30,11 @@ func (s *Server) openJobs(ctx context.Context) error {
 	if s.cfg.JobsDir == "" {
 		return nil
 	}
-	r, err := jobs.Open(jobs.Config{Dir: s.cfg.JobsDir, Logger: s.log, Load: s.loadForJob, Given: s.giveTable})
+	cfg := jobs.Config{Dir: s.cfg.JobsDir, Logger: s.log, Load: s.loadForJob, Given: s.giveTable, KeepRows: s.ledger != nil && !s.cfg.LedgerNoRows}
+	if s.accounts != nil {
+		cfg.Accounts = s.openAccounts
+	}
+	r, err := jobs.Open(cfg)
 	if err != nil {
 		return err
 	}
@@ -50,8 +54,8 @@ func (s *Server) loadForJob(model string, version int) (*models.Scorer, error) {
 	return scorer, err
 }
 
-// giveTable puts the scores that a job hands out into the ledger, without their rows: the
-// table that was scored has those.
+// giveTable puts the scores that a job hands out into the ledger: those of a table without
+// their rows, which the table has.
 func (s *Server) giveTable(ctx context.Context, j *jobs.Job, t *datasets.Table) error {
 	account := t.Column("account")
 	if s.ledger == nil || account == nil {
@@ -65,7 +69,7 @@ func (s *Server) giveTable(ctx context.Context, j *jobs.Job, t *datasets.Table) 
 	var waits tickets
 	for i := range t.Rows() {
 		score := ledger.Score{
-			At: time.Now().UnixMicro(), Key: j.Key, Request: j.ID, Origin: ledger.OriginJob,
+			At: s.now(), Key: j.Key, Request: j.ID, Origin: ledger.OriginJob,
 			Account: account.At(i).Text, Model: v.name, Version: v.number, Hash: v.hash, AsOf: t.Column("as_of").At(i).Time,
 			Columns: v.columns.names, Kinds: v.columns.kinds, Horizon: v.columns.horizon,
 			Probability: number("probability", i), Raw: number("raw", i), Score: int(number("score", i)), Percentile: number("percentile", i), Band: t.Column("band").At(i).Text,
@@ -78,11 +82,27 @@ func (s *Server) giveTable(ctx context.Context, j *jobs.Job, t *datasets.Table) 
 			}
 			score.Reasons = append(score.Reasons, models.Reason{Feature: t.Column(name + "_feature").At(i).Text, Points: number(name+"_points", i), Text: c.At(i).Text})
 		}
+		score.Row = keptRow(v, t, i)
 		if err := waits.add(s.ledger.RecordMany(ctx, &score)); err != nil {
 			return err
 		}
 	}
 	return waits.wait()
+}
+
+// keptRow is the row of a score, if it is there.
+func keptRow(v *version, t *datasets.Table, i int) []datasets.Value {
+	var row []datasets.Value
+	e := v.scorer.Encoder()
+	for j := range e.Columns {
+		if c := t.Column(jobs.RowPrefix + e.Columns[j].Name); c != nil {
+			if row == nil {
+				row = make([]datasets.Value, len(e.Columns))
+			}
+			row[j] = liveValue(&e.Columns[j], c.At(i))
+		}
+	}
+	return row
 }
 
 // needJobs is before the endpoints of jobs.
@@ -98,9 +118,12 @@ type jobAnswer struct {
 	State   jobs.State         `json:"state"`
 	Model   string             `json:"model"`
 	Version int                `json:"version"`
-	In      string             `json:"in"`
+	In      string             `json:"in,omitempty"`
+	From    string             `json:"from,omitempty"`
+	AsOf    string             `json:"as_of"`
 	Out     string             `json:"out,omitempty"`
 	Rows    int                `json:"rows"` // scored so far
+	Skipped *jobs.Skipped      `json:"skipped,omitempty"`
 	Added   string             `json:"added"`
 	Started string             `json:"started,omitempty"`
 	Ended   string             `json:"ended,omitempty"`
@@ -110,8 +133,8 @@ type jobAnswer struct {
 
 func jobOf(j *jobs.Job) jobAnswer {
 	a := jobAnswer{
-		ID: j.ID, State: j.State, Model: j.Spec.Model, Version: j.Spec.Version, In: j.Spec.In, Out: j.Spec.Out, Rows: j.Rows,
-		Added: datasets.FormatTime(j.Added), Cause: j.Cause, Changes: j.Changes,
+		ID: j.ID, State: j.State, Model: j.Spec.Model, Version: j.Spec.Version, In: j.Spec.In, From: j.Spec.From, AsOf: datasets.FormatTime(j.Spec.AsOf), Out: j.Spec.Out, Rows: j.Rows,
+		Skipped: j.Skipped, Added: datasets.FormatTime(j.Added), Cause: j.Cause, Changes: j.Changes,
 	}
 	if j.Started != 0 {
 		a.Started = datasets.FormatTime(j.Started)
@@ -148,6 +171,7 @@ func (s *Server) getJob(c *gin.Context) {
 type jobRequest struct {
 	Model        string      `json:"model"`
 	In           string      `json:"in"`
+	From         *string     `json:"from"`
 	Out          string      `json:"out"`
 	Reasons      *int        `json:"reasons"`
 	AsOf         string      `json:"as_of"`
@@ -200,8 +224,20 @@ func (s *Server) jobSpec(c *gin.Context, q *jobRequest) (jobs.Spec, error) {
 	if err != nil {
 		return jobs.Spec{}, err
 	}
+	from := ""
+	if q.From != nil {
+		if from = *q.From; from != jobs.FromStore {
+			return jobs.Spec{}, wrong("from", "from is store, for all accounts of the store of facts, or left out")
+		}
+		if s.accounts == nil {
+			return jobs.Spec{}, errNoStore()
+		}
+		if err := v.live.forJobs(v.scorer.Artifact().Manifest.Name); err != nil {
+			return jobs.Spec{}, err
+		}
+	}
 	spec := jobs.Spec{
-		Model: v.name, Version: v.number, In: q.In, Out: q.Out, Reasons: defaultReasons, AsOf: s.now(), AllowMissing: q.AllowMissing, Account: q.Account,
+		Model: v.name, Version: v.number, In: q.In, From: from, Out: q.Out, Reasons: defaultReasons, AsOf: s.now(), AllowMissing: q.AllowMissing, Account: q.Account,
 		Last: q.Last, ChangedOnly: q.ChangedOnly, ChangedBy: q.ChangedBy, DryRun: q.DryRun,
 	}
 	if q.Reasons != nil {
@@ -211,6 +247,9 @@ func (s *Server) jobSpec(c *gin.Context, q *jobRequest) (jobs.Spec, error) {
 		at, err := time.Parse(time.RFC3339Nano, q.AsOf)
 		if err != nil {
 			return spec, wrong("as_of", "as_of must be a time such as 2026-03-01T09:30:00Z (RFC 3339)")
+		}
+		if from != "" && at.UnixMicro() > spec.AsOf {
+			return spec, wrong("as_of", "as_of must not be in the future: the facts that come until then would count for some accounts, and for others not")
 		}
 		spec.AsOf = at.UnixMicro()
 	}

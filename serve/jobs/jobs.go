@@ -1,6 +1,6 @@
-// Package jobs scores whole tables behind the answers of a server: one at a time, piece by
-// piece, so that a job goes on after a kill where it was, and ends with the very bytes that
-// it would have ended with.
+// Package jobs scores whole tables, and all accounts of a store, behind the answers of a
+// server: one at a time, piece by piece, so that a job goes on after a kill where it was,
+// and ends with the very bytes that it would have ended with.
 package jobs
 
 import (
@@ -38,10 +38,12 @@ var (
 type Spec struct {
 	Model   string `json:"model"`
 	Version int    `json:"version"` // pinned when the job is added
-	In      string `json:"in"`
-	Out     string `json:"out"` // a file or, with CRM, a new directory
+	In      string `json:"in,omitempty"`
+	From    string `json:"from,omitempty"` // FromStore, in the place of In
+	Out     string `json:"out"`            // a file or, with CRM, a new directory
 	Reasons int    `json:"reasons"`
-	// AsOf is the moment of all rows where the table has none, µs since 1970 UTC.
+	// AsOf is the moment of all rows where the table has none, and of those of the store, µs
+	// since 1970 UTC.
 	AsOf         int64  `json:"as_of"`
 	AllowMissing bool   `json:"allow_missing,omitempty"`
 	Account      string `json:"account,omitempty"` // column of the account; "": the model's own
@@ -81,7 +83,8 @@ type Job struct {
 	Added   int64              `json:"added"`             // µs since 1970 UTC, as are the next two
 	Started int64              `json:"started,omitempty"` // for the first time
 	Ended   int64              `json:"ended,omitempty"`
-	Rows    int                `json:"rows"` // scored and on disk
+	Rows    int                `json:"rows"`              // scored and on disk
+	Skipped *Skipped           `json:"skipped,omitempty"` // of a job of the store
 	Cause   string             `json:"cause,omitempty"`
 	Input   string             `json:"input,omitempty"` // size and time of the file when it was begun
 	Changes *stream.Comparison `json:"changes,omitempty"`
@@ -92,9 +95,14 @@ type Config struct {
 	Dir string // of the tables and the outputs; jobs are kept in .jobs below it
 	// Load gives a version to score with.
 	Load func(model string, version int) (*models.Scorer, error)
+	// Accounts gives the rows of the accounts of the store after the given one, "" for all
+	// of them, as of the moment of a job; nil: there is no store.
+	Accounts func(ctx context.Context, s *Spec, scorer *models.Scorer, after string) (Accounts, error)
+	// KeepRows has Given told the rows of the store too, which no table has.
+	KeepRows bool
 	// Given, unless nil, is told the scores that a job is about to hand out, a table as the
-	// command score writes it, with raw, the log-odds before calibration; after a kill, some
-	// of them again.
+	// command score writes it, with raw, the log-odds before calibration, and the row's
+	// columns after RowPrefix; after a kill, some of them again.
 	Given func(ctx context.Context, j *Job, scores *datasets.Table) error
 	// PieceRows is how many rows are scored before they are put on disk, at least; default
 	// 50,000.
@@ -208,9 +216,19 @@ func (r *Runner) check(s *Spec) error {
 	fault := func(format string, args ...any) error {
 		return fmt.Errorf("%w: %s", ErrSpec, fmt.Sprintf(format, args...))
 	}
+	switch {
+	case (s.In == "") == (s.From == ""):
+		return fault("name either a table in in, or the store of facts, from: store")
+	case s.From != "" && s.From != FromStore:
+		return fault("from is store, or left out")
+	case s.From != "" && r.cfg.Accounts == nil:
+		return fault("there is no store of facts to score from")
+	case s.From != "" && s.Account != "":
+		return fault("account is a column of a table: the store knows its accounts")
+	}
 	for _, p := range []struct{ name, path string }{{"in", s.In}, {"out", s.Out}, {"last", s.Last}} {
 		switch {
-		case p.path == "" && (p.name == "last" || p.name == "out" && s.DryRun):
+		case p.path == "" && (p.name == "in" || p.name == "last" || p.name == "out" && s.DryRun):
 		case !filepath.IsLocal(p.path) || strings.HasPrefix(filepath.ToSlash(filepath.Clean(p.path)), folder):
 			return fault("%s must be a path within the directory of the jobs, such as accounts.parquet", p.name)
 		}
@@ -253,12 +271,13 @@ func (r *Runner) check(s *Spec) error {
 }
 
 // save keeps what is known of a job: whole, or as it was.
-func (r *Runner) save(j *Job) error {
-	b, err := json.MarshalIndent(j, "", "  ")
+func (r *Runner) save(j *Job) error { return r.write(filepath.Join(folder, j.ID+".json"), j) }
+
+func (r *Runner) write(name string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	name := filepath.Join(folder, j.ID+".json")
 	f, err := r.root.Create(name + ".tmp")
 	if err != nil {
 		return err

@@ -40,7 +40,10 @@ func TestMain(m *testing.M) {
 }
 
 func testConfig(dir string) Config {
-	return Config{Dir: dir, PieceRows: 1000, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Load: func(string, int) (*models.Scorer, error) { return newScorer() }}
+	return Config{
+		Dir: dir, PieceRows: 1000, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Load: func(string, int) (*models.Scorer, error) { return newScorer() },
+		Accounts: openStore, KeepRows: true,
+	}
 }
 
 // newScorer is of a linear model over one number.
@@ -202,7 +205,7 @@ func TestJobGoesOnAfterKills(t *testing.T) {
 	dir := t.TempDir()
 	table(t, filepath.Join(dir, "in.csv"), 30_000, 0)
 	crm := &stream.CRM{Kind: "salesforce", ID: "Key__c", Fields: []stream.CRMField{{From: "probability", To: "Churn__c"}}}
-	outputs := []Spec{{In: "in.csv", Out: "out.parquet", Reasons: 1}, {In: "in.csv", Out: "crm", CRM: crm}}
+	outputs := []Spec{{In: "in.csv", Out: "out.parquet", Reasons: 1}, {From: FromStore, Out: "store.parquet", Reasons: 1}, {In: "in.csv", Out: "crm", CRM: crm}}
 	want := map[string]string{}
 	whole := start(t, testConfig(dir))
 	for _, s := range outputs {
@@ -262,6 +265,14 @@ func TestJobGoesOnAfterKills(t *testing.T) {
 		if read(t, filepath.Join(other, out)) != read(t, filepath.Join(dir, whole)) {
 			t.Errorf("%s is not what it is without %d kills", out, kills)
 		}
+	}
+	now, err := Open(testConfig(other))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer now.Close()
+	if j := now.List()[1]; j.Rows != storeRowsAll || j.Skipped == nil || j.Skipped.Outside != storeAll-storeRowsAll || j.Skipped.Unknown == 0 {
+		t.Errorf("of the store: %+v, skipped %+v", j, j.Skipped)
 	}
 }
 
@@ -355,6 +366,10 @@ func TestAddRefuses(t *testing.T) {
 		"our own":     {In: "in.csv", Out: ".jobs/o.csv"},
 		"not there":   {In: "x.csv", Out: "o.csv"},
 		"no out":      {In: "in.csv"},
+		"nothing":     {Out: "o.csv"},
+		"both":        {In: "in.csv", From: FromStore, Out: "o.csv"},
+		"from":        {From: "ledger", Out: "o.csv"},
+		"column":      {From: FromStore, Out: "o.csv", Account: "id"},
 		"overwritten": {In: "in.csv", Out: "in.csv"},
 		"no folder":   {In: "in.csv", Out: "x/o.csv"},
 		"no last":     {In: "in.csv", Out: "o.csv", ChangedOnly: true},
@@ -368,6 +383,17 @@ func TestAddRefuses(t *testing.T) {
 	add(t, r, Spec{In: "in.csv", Out: "o.csv"})
 	if _, err := r.Add("", Spec{In: "in.csv", Out: "p.csv"}); !errors.Is(err, ErrFull) {
 		t.Error(err)
+	}
+}
+
+// Of a table without rows the output has the columns, as that of the command.
+func TestJobOfNoRows(t *testing.T) {
+	dir := t.TempDir()
+	table(t, filepath.Join(dir, "in.csv"), 0, 0)
+	r := start(t, testConfig(dir))
+	j := ended(t, r, add(t, r, Spec{In: "in.csv", Out: "out.csv", Reasons: 1}))
+	if got := read(t, filepath.Join(dir, "out.csv")); j.State != Done || !strings.HasPrefix(got, "account,model,version,") || strings.Count(got, "\n") != 1 || strings.Contains(got, "raw") {
+		t.Errorf("%+v: %q", j, got)
 	}
 }
 

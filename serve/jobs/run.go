@@ -122,8 +122,11 @@ func (r *Runner) pieces(j *Job) (names []string, rows int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	for _, e := range entries {
+	for _, e := range entries { // by name: a piece, then where it ends
 		var k, n int
+		if len(names) > 0 && e.Name() == placeName(len(names)-1) {
+			continue
+		}
 		if _, err := fmt.Sscanf(e.Name(), "%d-%d.arrow", &k, &n); err != nil || e.Name() != pieceName(k, n) {
 			if err := r.root.RemoveAll(filepath.Join(dir, e.Name())); err != nil { // half of one
 				return nil, 0, err
@@ -146,6 +149,9 @@ func (r *Runner) score(ctx context.Context, j *Job, scorer *models.Scorer) error
 	if err != nil {
 		return err
 	}
+	if j.Spec.From != "" {
+		return r.scoreStore(ctx, j, scorer, len(pieces), had)
+	}
 	info, err := r.root.Stat(j.Spec.In)
 	if err != nil {
 		return err
@@ -154,15 +160,10 @@ func (r *Runner) score(ctx context.Context, j *Job, scorer *models.Scorer) error
 	if j.Input != "" && j.Input != input {
 		return fmt.Errorf("%s has changed since the job was begun: add the job anew", j.Spec.In)
 	}
-	err = r.update(j, func(j *Job) {
-		if j.Input, j.Rows = input, had; j.State == Queued {
-			j.State, j.Started = Running, time.Now().UnixMicro()
-		}
-	})
-	if err != nil {
+	if err := r.begin(j, input, had); err != nil {
 		return err
 	}
-	o := stream.Options{Model: j.Spec.Model, Version: j.Spec.Version, Reasons: j.Spec.Reasons, AsOf: j.Spec.AsOf, AllowMissing: j.Spec.AllowMissing, Account: j.Spec.Account}
+	o := optionsOf(&j.Spec)
 	in, err := datasets.Open(r.at(j.Spec.In), datasets.ReadOptions{Kinds: stream.Kinds(scorer, o)})
 	if err != nil {
 		return err
@@ -185,6 +186,19 @@ func (r *Runner) score(ctx context.Context, j *Job, scorer *models.Scorer) error
 	return r.piecesOf(ctx, j, in, batches, len(pieces))
 }
 
+// begin notes that a job is under way, with so many rows on disk.
+func (r *Runner) begin(j *Job, input string, had int) error {
+	return r.update(j, func(j *Job) {
+		if j.Input, j.Rows = input, had; j.State == Queued {
+			j.State, j.Started = Running, time.Now().UnixMicro()
+		}
+	})
+}
+
+func optionsOf(s *Spec) stream.Options {
+	return stream.Options{Model: s.Model, Version: s.Version, Reasons: s.Reasons, AsOf: s.AsOf, AllowMissing: s.AllowMissing, Account: s.Account}
+}
+
 // piecesOf scores the rest of a table, piece by piece.
 func (r *Runner) piecesOf(ctx context.Context, j *Job, in stream.Source, batches *stream.Batches, k int) error {
 	for last := false; !last; k++ {
@@ -193,32 +207,31 @@ func (r *Runner) piecesOf(ctx context.Context, j *Job, in stream.Source, batches
 		if err != nil {
 			return err
 		}
-		rows, err := r.piece(ctx, in, batches, out, k == 0)
+		rows, err := r.piece(ctx, j, in, batches, out, k == 0)
 		if last = errors.Is(err, io.EOF); err != nil && !last {
 			out.Abort()
 			return err
 		}
 		if last && rows == 0 && k > 0 {
 			out.Abort()
+			r.count(j, in, 0)
 			return nil
 		}
-		if err := out.Commit(); err != nil {
+		if err := errors.Join(out.Commit(), r.mark(j, in, k)); err != nil {
 			return err
 		}
 		dir := filepath.Join(folder, j.ID)
 		if err := r.root.Rename(filepath.Join(dir, "piece.tmp.arrow"), filepath.Join(dir, pieceName(k, rows))); err != nil {
 			return err
 		}
-		r.mu.Lock()
-		j.Rows += rows
-		r.mu.Unlock()
+		r.count(j, in, rows)
 	}
 	return nil
 }
 
 // piece scores at least PieceRows rows; io.EOF says that there are no more. The first
 // piece has its columns even without a row.
-func (r *Runner) piece(ctx context.Context, in stream.Source, batches *stream.Batches, out stream.Sink, first bool) (rows int, err error) {
+func (r *Runner) piece(ctx context.Context, j *Job, in stream.Source, batches *stream.Batches, out stream.Sink, first bool) (rows int, err error) {
 	for rows < r.cfg.PieceRows {
 		if err := ctx.Err(); err != nil {
 			return rows, err
@@ -242,6 +255,9 @@ func (r *Runner) piece(ctx context.Context, in stream.Source, batches *stream.Ba
 			return rows, err
 		}
 		b.Scored.Columns = append(b.Scored.Columns, datasets.Column{Name: raw, Kind: datasets.Number, Numbers: b.Answers.Raw})
+		if j.Spec.From != "" && r.cfg.KeepRows {
+			withRow(b.Scored, b.Rows)
+		}
 		if err := out.Write(b.Scored); err != nil {
 			return rows, err
 		}
@@ -253,7 +269,7 @@ func (r *Runner) piece(ctx context.Context, in stream.Source, batches *stream.Ba
 // finish holds the scores against the last ones, and puts the pieces together into the
 // output; again says that a kill may have left it behind.
 func (r *Runner) finish(ctx context.Context, j *Job, scorer *models.Scorer, again bool) error {
-	pieces, _, err := r.pieces(j)
+	pieces, had, err := r.pieces(j)
 	if err != nil {
 		return err
 	}
@@ -270,15 +286,41 @@ func (r *Runner) finish(ctx context.Context, j *Job, scorer *models.Scorer, agai
 	if err != nil {
 		return err
 	}
-	var rows stream.Sink = stream.Both{withoutRaw{out}, telling{ctx, r, j}}
+	var rows stream.Sink = stream.Both{withoutMore{out}, telling{ctx, r, j}}
 	if j.Spec.ChangedOnly {
 		rows = stream.NewChanges(last, nil, j.Spec.ChangedBy, rows)
 	}
-	if err := r.eachPiece(ctx, pieces, rows); err != nil {
+	if err = r.eachPiece(ctx, pieces, rows); err == nil && had == 0 {
+		err = r.columnsAlone(j, scorer, pieces, out)
+	}
+	if err != nil {
 		out.Abort()
 		return err
 	}
 	return out.Commit()
+}
+
+// columnsAlone writes the output of no rows.
+func (r *Runner) columnsAlone(j *Job, scorer *models.Scorer, pieces []string, out stream.Sink) error {
+	in, err := datasets.Open(r.at(pieces[0]), datasets.ReadOptions{})
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	o, columns := optionsOf(&j.Spec), []string{}
+	o.AllowMissing = true // of the columns only that of the account shows
+	if slices.Contains(in.Columns(), "account") {
+		o.Account, columns = "account", []string{"account"}
+	}
+	batches, err := stream.NewBatches(scorer, columns, o)
+	if err != nil {
+		return err
+	}
+	none, err := batches.None()
+	if err != nil {
+		return err
+	}
+	return out.Write(none)
 }
 
 // compare notes what has changed since the last run, which it gives. The error wraps
@@ -346,13 +388,13 @@ func (r *Runner) output(j *Job, again bool) (stream.Output, error) {
 // raw is a column that pieces have besides: log-odds before calibration.
 const raw = "raw"
 
-// withoutRaw is a Sink that leaves it out.
-type withoutRaw struct{ out stream.Sink }
+// withoutMore is a Sink that leaves out what is not part of the output.
+type withoutMore struct{ out stream.Sink }
 
-func (w withoutRaw) Write(t *datasets.Table) error {
+func (w withoutMore) Write(t *datasets.Table) error {
 	plain := &datasets.Table{Notes: t.Notes}
 	for i := range t.Columns {
-		if t.Columns[i].Name != raw {
+		if name := t.Columns[i].Name; name != raw && !strings.HasPrefix(name, RowPrefix) {
 			plain.Columns = append(plain.Columns, t.Columns[i])
 		}
 	}

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"math"
 
 	"propensity/datasets"
 	"propensity/features/online"
@@ -214,41 +213,9 @@ func (e *exporter) take() *datasets.Table {
 		for len(e.cells[j]) < e.rows {
 			e.cells[j] = append(e.cells[j], datasets.Value{})
 		}
-		t.Columns = append(t.Columns, columnFrom(c, e.cells[j]))
+		t.Columns = append(t.Columns, datasets.ColumnOf(c.name, c.kind, e.cells[j]))
 		e.cells[j] = e.cells[j][:0]
 	}
 	e.rows = 0
 	return t
-}
-
-func columnFrom(c column, cells []datasets.Value) datasets.Column {
-	out := datasets.Column{Name: c.name, Kind: c.kind}
-	codes := map[string]int32{}
-	for _, v := range cells {
-		switch c.kind {
-		case datasets.Number, datasets.Boolean:
-			x := math.NaN()
-			if !v.Missing() {
-				x = v.Number
-			}
-			out.Numbers = append(out.Numbers, x)
-		case datasets.Time:
-			us := datasets.MissingTime
-			if !v.Missing() {
-				us = v.Time
-			}
-			out.Times = append(out.Times, us)
-		default:
-			code := int32(-1)
-			if !v.Missing() {
-				var ok bool
-				if code, ok = codes[v.Text]; !ok {
-					code = int32(len(out.Values))
-					codes[v.Text], out.Values = code, append(out.Values, v.Text)
-				}
-			}
-			out.Codes = append(out.Codes, code)
-		}
-	}
-	return out
 }
