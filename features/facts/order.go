@@ -76,9 +76,30 @@ func (b *Batch) sort(order []int) {
 			sorted = sorted && b.before(order[to-1], order[to])
 		}
 		if !sorted {
-			slices.SortFunc(order[from:to], b.compare)
+			b.sortAccount(order[from:to])
 		}
 		from = to
+	}
+}
+
+// sortAccount orders rows of one account: most are told apart by when they occurred.
+func (b *Batch) sortAccount(rows []int) {
+	type dated struct {
+		at  int64
+		row int
+	}
+	list := make([]dated, len(rows))
+	for k, i := range rows {
+		list[k] = dated{b.Occurred[i], i}
+	}
+	slices.SortFunc(list, func(x, y dated) int {
+		if c := cmp.Compare(x.at, y.at); c != 0 {
+			return c
+		}
+		return b.compare(x.row, y.row)
+	})
+	for k := range list {
+		rows[k] = list[k].row
 	}
 }
 

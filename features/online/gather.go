@@ -16,10 +16,15 @@ import (
 // it, and what says whose they are.
 func (a *Accounts) Facts(ctx context.Context, p *spec.Project, account string, since Since) ([]facts.Fact, error) {
 	var list []facts.Fact
-	g := gathering{accounts: a, project: p, since: since, take: func(r *record) error {
-		f, err := r.fact()
-		list = append(list, f)
-		return err
+	g := gathering{accounts: a, project: p, since: since, take: func(found []record) error {
+		for i := range found {
+			f, err := found[i].fact()
+			if err != nil {
+				return err
+			}
+			list = append(list, f)
+		}
+		return nil
 	}}
 	err := g.account(ctx, account)
 	fitted(p, list)
@@ -29,9 +34,21 @@ func (a *Accounts) Facts(ctx context.Context, p *spec.Project, account string, s
 // gather makes a part of the facts of an account.
 func (a *Accounts) gather(ctx context.Context, p *spec.Project, account string, since Since) (*facts.Part, *gathering, error) {
 	to := facts.NewGather(p)
-	g := &gathering{accounts: a, project: p, since: since, take: func(r *record) error {
-		if s := p.SourceIndex(r.source); s >= 0 {
-			return r.gather(to, s)
+	g := &gathering{accounts: a, project: p, since: since, take: func(found []record) error {
+		for len(found) > 0 {
+			n := 1
+			for n < len(found) && found[n].source == found[0].source {
+				n++
+			}
+			if s := p.SourceIndex(found[0].source); s >= 0 {
+				to.Grow(s, n)
+				for i := range found[:n] {
+					if err := found[i].gather(to, s); err != nil {
+						return err
+					}
+				}
+			}
+			found = found[n:]
 		}
 		return nil
 	}}
@@ -47,7 +64,7 @@ type gathering struct {
 	accounts *Accounts
 	project  *spec.Project
 	since    Since
-	take     func(r *record) error // is given each; nil: they are only looked for
+	take     func(found []record) error // is given them by the key; nil: they are only looked for
 	seen     map[string]bool
 	keys     []string
 	versions []uint64 // of the keys, read before their facts
@@ -127,16 +144,11 @@ func (g *gathering) account(ctx context.Context, account string) error {
 	return nil
 }
 
-func (g *gathering) give(list []record) error {
+func (g *gathering) give(found []record) error {
 	if g.take == nil {
 		return nil
 	}
-	for i := range list {
-		if err := g.take(&list[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return g.take(found)
 }
 
 // indexed adds the facts under the name of a user or a merged account, as they were

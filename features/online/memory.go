@@ -1,6 +1,7 @@
 package online
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"hash/maphash"
@@ -78,7 +79,7 @@ func (a *account) add(list []record) {
 	for _, r := range list {
 		hash := a.hash(r.source, r.id)
 		if last, again := a.find(hash, &r); r.now && last != nil {
-			if slices.Equal(last.content, r.content) {
+			if bytes.Equal(last.content, r.content) {
 				continue
 			}
 			r.arrived = max(r.arrived, last.arrived+1)
@@ -92,15 +93,15 @@ func (a *account) add(list []record) {
 
 // find gives the version of a fact that arrived last, nil if there is none, and whether
 // the very version is there.
-func (a *account) find(hash uint64, r *record) (last *record, again bool) {
+func (a *account) find(hash uint64, r *record) (last *logged, again bool) {
 	for at := a.newest[hash]; at > 0; {
-		v, before, _ := a.at(at - 1)
-		at = before
-		if v.source != r.source || v.id != r.id {
+		v := a.at(at - 1)
+		at = v.before
+		if string(v.source) != r.source || string(v.id) != r.id {
 			continue
 		}
-		again = again || v.arrived == r.arrived && slices.Equal(v.content, r.content)
-		if last == nil || compareVersions(*last, v) < 0 {
+		again = again || v.arrived == r.arrived && bytes.Equal(v.content, r.content)
+		if last == nil || last.arrived < v.arrived || last.arrived == v.arrived && bytes.Compare(last.content, v.content) < 0 {
 			last = &v
 		}
 	}
@@ -120,24 +121,32 @@ func (a *account) put(hash uint64, r *record) {
 	a.newest[hash] = at + 1
 }
 
-// at reads the version that begins somewhere, and gives where the one before it of the
-// same hash begins, plus one, and where the next of all does.
-func (a *account) at(start int) (r record, before, next int) {
+// logged is a version in the log, which is only ever appended to.
+type logged struct {
+	source, id, content []byte
+	arrived             int64
+	before              int // where the one before it of the same hash begins, plus one
+	name, next          int // where source and id stand, and where the next version begins
+}
+
+// at reads the version that begins somewhere.
+func (a *account) at(start int) (v logged) {
 	b := a.log[start:]
 	number := func() int {
 		x, n := binary.Uvarint(b)
 		b = b[n:]
 		return int(x)
 	}
-	before = number()
+	v.before = number()
 	var n int
-	r.arrived, n = binary.Varint(b)
+	v.arrived, n = binary.Varint(b)
 	b = b[n:]
 	source, id, content := number(), number(), number()
-	r.source, r.id = string(b[:source]), string(b[source:source+id])
-	b = b[source+id:]
-	r.content = b[:content:content] // the log is only ever appended to
-	return r, before, len(a.log) - len(b) + content
+	v.name = len(a.log) - len(b)
+	v.source, v.id, b = b[:source], b[source:source+id], b[source+id:]
+	v.content = b[:content:content]
+	v.next = len(a.log) - len(b) + content
+	return v
 }
 
 // hash names a fact.
@@ -148,10 +157,12 @@ func (a *account) hash(source, id string) uint64 {
 // all are the versions of the account, in order.
 func (a *account) all(id string) []record {
 	list := make([]record, 0, len(a.newest))
+	names := string(a.log) // once, not for each
 	for at := 0; at < len(a.log); {
-		r, _, next := a.at(at)
-		r.account = id
-		list, at = append(list, r), next
+		v := a.at(at)
+		source := v.name + len(v.source)
+		list = append(list, record{account: id, source: names[v.name:source], id: names[source : source+len(v.id)], arrived: v.arrived, content: v.content})
+		at = v.next
 	}
 	slices.SortFunc(list, compareVersions)
 	return list

@@ -14,18 +14,13 @@ import (
 // time. Attributes, users and merges are few and always asked for; of sources that
 // the project does not have, nothing is.
 func SinceOf(p *spec.Project, moment int64) Since {
-	type bound struct {
-		since     int64
-		intervals bool
-	}
-	bounds, zone := make(map[string]bound, len(p.Sources)), p.Location()
-	for i := range p.Sources {
-		s := &p.Sources[i]
-		bounds[s.Name] = bound{sinceOf(p, i, moment, zone), s.Kind == spec.Intervals}
+	bounds, zone := make([]int64, len(p.Sources)), p.Location()
+	for i := range bounds {
+		bounds[i] = sinceOf(p, i, moment, zone)
 	}
 	return func(source string, occurred, end int64) bool {
-		b, ok := bounds[source]
-		return ok && (occurred >= b.since || b.intervals && (end == datasets.MissingTime || end >= b.since))
+		s := p.SourceIndex(source)
+		return s >= 0 && (occurred >= bounds[s] || p.Sources[s].Kind == spec.Intervals && (end == datasets.MissingTime || end >= bounds[s]))
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -228,7 +227,12 @@ func (p *Project) Source(name string) *Source {
 
 // SourceIndex is the place of the source of that name in Sources, -1 if there is none.
 func (p *Project) SourceIndex(name string) int {
-	return slices.IndexFunc(p.Sources, func(s Source) bool { return s.Name == name })
+	for i := range p.Sources { // a Source is large to be passed to a function
+		if p.Sources[i].Name == name {
+			return i
+		}
+	}
+	return -1
 }
 
 // sourceNames are those of all sources.
