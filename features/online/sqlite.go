@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"strings"
 
 	"modernc.org/sqlite"
 
@@ -120,9 +121,10 @@ func (s *sqliteStore) Facts(ctx context.Context, account string, since Since) ([
 }
 
 func (s *sqliteStore) records(ctx context.Context, account string) (list []record, err error) {
-	err = s.reading(ctx, readFacts, []driver.NamedValue{{Ordinal: 1, Value: account}}, 4, func(row []driver.Value) {
-		r := record{account: account, source: row[0].(string), id: row[1].(string), arrived: row[2].(int64)}
-		r.content, _ = row[3].([]byte) // an empty one is nil
+	err = s.reading(ctx, readFacts, []driver.NamedValue{{Ordinal: 1, Value: account}}, 3, func(row []driver.Value) {
+		r := record{account: account, arrived: row[1].(int64)}
+		r.source, r.id, _ = strings.Cut(row[0].(string), "\x00") // no source has one
+		r.content, _ = row[2].([]byte)                           // an empty one is nil
 		list = append(list, r)
 	})
 	if err != nil {
@@ -198,7 +200,8 @@ func (r *sqliteReader) open(ctx context.Context) (err error) {
 		return err
 	}
 	for i, text := range [...]string{
-		readFacts:   `SELECT source, id, arrived, content FROM facts WHERE account = ? ORDER BY source, id, arrived, content`,
+		// Source and id in one: a column of a row costs more than what joins them.
+		readFacts:   `SELECT source || x'00' || id, arrived, content FROM facts WHERE account = ? ORDER BY source, id, arrived, content`,
 		readCommits: `SELECT count FROM commits`,
 	} {
 		if r.statements[i], err = r.conn.(driver.ConnPrepareContext).PrepareContext(ctx, text); err != nil {
