@@ -210,7 +210,7 @@ func (s *Server) openAccess(ctx context.Context) error {
 	s.access, s.headers, s.auditLog.db = newAccess(s.metrics), newHeaders(), s.cfg.Database
 	var faults []error
 	if s.cfg.Keys != "" {
-		ring, err := keys.Open(s.cfg.Keys, nil, s.keysChanged)
+		ring, err := keys.Open(s.cfg.Keys, s.cfg.Now, s.keysChanged)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("%w: make one with propensity keys create", err)
 		}

@@ -98,8 +98,10 @@ func (l *dayLog) add(ctx context.Context, tx *sql.Tx, list []keys.Usage) error {
 			return err
 		}
 	}
-	// A day that is over counts no more.
-	_, err := tx.ExecContext(ctx, l.db.Rebind(`DELETE FROM access_usage WHERE day < ?`), list[0].Day)
+	// A day that is over counts no more, unless it is found out to have been called over by
+	// a clock that was ahead.
+	const kept = 7
+	_, err := tx.ExecContext(ctx, l.db.Rebind(`DELETE FROM access_usage WHERE day < ?`), list[0].Day-kept)
 	return err
 }
 

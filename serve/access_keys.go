@@ -59,7 +59,7 @@ func (s *Server) keyAnswer(k *keys.Key, text string) keyAnswer {
 		Created: instant(k.Created), Expires: instant(k.Expires), Revoked: instant(k.Revoked), Texts: []textAnswer{},
 	}
 	for i := range k.Secrets {
-		if t := &k.Secrets[i]; t.Until.IsZero() || time.Now().Before(t.Until) {
+		if t := &k.Secrets[i]; t.Until.IsZero() || s.cfg.Now().Before(t.Until) {
 			a.Texts = append(a.Texts, textAnswer{instant(t.Created), instant(t.Until)})
 		}
 	}

@@ -72,7 +72,7 @@ const auditTimeout = 5 * time.Second
 // record1 writes an act to the log and, if there is one, to the database. It comes to
 // the log first: that it cannot be kept in the database does not undo it.
 func (s *Server) record1(c *gin.Context, a act) {
-	now := time.Now().UnixMicro()
+	now := s.clock()
 	r := record{Act: a.name, Detail: a.detail, Result: "done"}
 	ctx := context.Background()
 	if c != nil {

@@ -24,7 +24,8 @@ func (s *Server) read(c *gin.Context, contentType string, body, same []byte) {
 	}
 	sum := sha256.Sum256(same)
 	tag := weak + `"` + hex.EncodeToString(sum[:16]) + `"`
-	modified := s.seen.since(c.Request.URL.RequestURI(), sum, time.Now())
+	now := s.cfg.Now()
+	modified := s.seen.since(c.Request.URL.RequestURI(), sum, now)
 	h := c.Writer.Header()
 	h.Set("ETag", tag)
 	if !modified.IsZero() {
@@ -33,7 +34,7 @@ func (s *Server) read(c *gin.Context, contentType string, body, same []byte) {
 	if h.Get("Cache-Control") == "" {
 		h.Set("Cache-Control", "no-cache") // to be kept, and asked about before it is used
 	}
-	if unchanged(c.Request.Header, tag, modified) {
+	if unchanged(c.Request.Header, tag, modified, now) {
 		c.Status(http.StatusNotModified)
 		c.Writer.WriteHeaderNow()
 		return
@@ -52,15 +53,16 @@ func (s *Server) readJSON(c *gin.Context, v any) {
 
 // unchanged says that the client has what the tag stands for. Where it names tags, its
 // date does not count.
-func unchanged(h http.Header, tag string, modified time.Time) bool {
+func unchanged(h http.Header, tag string, modified, now time.Time) bool {
 	if tags := h.Values("If-None-Match"); len(tags) > 0 {
 		return matches(strings.Join(tags, ","), tag)
 	}
 	if modified.IsZero() {
 		return false
 	}
+	// A date that has not come was given before a restart, by a clock that was ahead.
 	since, err := http.ParseTime(h.Get("If-Modified-Since"))
-	return err == nil && !modified.After(since)
+	return err == nil && !modified.After(since) && !since.After(now)
 }
 
 // matches looks for a tag in a list of tags, compared weakly.
@@ -96,8 +98,9 @@ const maxSeen = 1000
 // before this server looked, or has been forgotten, counts as changed just now, which
 // costs the client one more answer and never gives it a stale one.
 type seen struct {
-	mu    sync.Mutex
-	paths map[[16]byte]sight
+	mu     sync.Mutex
+	paths  map[[16]byte]sight
+	latest time.Time // that the clock said: one that is set back gives no date a second time
 }
 
 type sight struct {
@@ -113,6 +116,9 @@ func (n *seen) since(path string, sum [sha256.Size]byte, now time.Time) time.Tim
 	key := [16]byte(hash[:])
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if now.After(n.latest) {
+		n.latest = now
+	}
 	was, ok := n.paths[key]
 	if !ok || was.sum != sum {
 		if len(n.paths) >= maxSeen && !ok {
@@ -121,7 +127,7 @@ func (n *seen) since(path string, sum [sha256.Size]byte, now time.Time) time.Tim
 		if n.paths == nil {
 			n.paths = make(map[[16]byte]sight)
 		}
-		was = sight{sum, now}
+		was = sight{sum, n.latest}
 		n.paths[key] = was
 	}
 	at := was.at.UTC().Truncate(time.Second).Add(time.Second)

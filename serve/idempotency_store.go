@@ -14,11 +14,13 @@ import (
 
 // answersFor are kept in the database, by which all servers of it know them, or else in
 // memory.
-func answersFor(db *database.DB) answers {
+// Their age is by a clock that does not jump (see steady): what was done a moment ago is
+// not done again because it seems to be a day old.
+func answersFor(db *database.DB, now func() time.Time) answers {
 	if db == nil {
-		return &memoryAnswers{now: time.Now, entries: map[once]*linked.Element{}, age: linked.New()}
+		return &memoryAnswers{now: now, entries: map[once]*linked.Element{}, age: linked.New()}
 	}
-	return &tableAnswers{db: db, now: time.Now}
+	return &tableAnswers{db: db, now: now}
 }
 
 // memoryAnswers forgets all when the process ends, and the oldest when there are too

@@ -24,13 +24,13 @@ func eachAnswers(t *testing.T, test func(t *testing.T, a answers, clock *time.Ti
 	start := time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
 	t.Run("memory", func(t *testing.T) {
 		clock := start
-		a := answersFor(nil).(*memoryAnswers)
+		a := answersFor(nil, time.Now).(*memoryAnswers)
 		a.now = func() time.Time { return clock }
 		test(t, a, &clock)
 	})
 	databasetest.Each(t, func(t *testing.T, address string) {
 		clock := start
-		a := answersFor(databasetest.Open(t, address)).(*tableAnswers)
+		a := answersFor(databasetest.Open(t, address), time.Now).(*tableAnswers)
 		a.now = func() time.Time { return clock }
 		test(t, a, &clock)
 	})
@@ -115,7 +115,7 @@ func TestOneClaimWins(t *testing.T) {
 
 // Memory holds so many answers and bytes, and no more.
 func TestMemoryAnswersAreBounded(t *testing.T) {
-	a := answersFor(nil).(*memoryAnswers)
+	a := answersFor(nil, time.Now).(*memoryAnswers)
 	ctx := context.Background()
 	big := &keptAnswer{status: 200, body: make([]byte, 1<<20)}
 	for i := range 40 {
@@ -195,7 +195,7 @@ func TestWritesAreDoneOnce(t *testing.T) {
 // A write that panics is not taken for done; one that is at work is not done beside.
 func TestClaimsEnd(t *testing.T) {
 	gin.SetMode(gin.ReleaseMode)
-	s := &Server{answers: answersFor(nil), log: slog.New(slog.DiscardHandler)}
+	s := &Server{answers: answersFor(nil, time.Now), log: slog.New(slog.DiscardHandler)}
 	e := gin.New()
 	e.Use(gin.CustomRecoveryWithWriter(nil, func(c *gin.Context, _ any) { c.AbortWithStatus(500) }))
 	inside, leave := make(chan bool), make(chan bool)

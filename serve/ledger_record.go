@@ -47,7 +47,7 @@ func (s *Server) openLedger() {
 		return
 	}
 	s.ledger = ledger.Open(s.cfg.Database, ledger.Options{
-		Sync: s.cfg.LedgerSync, NoRows: s.cfg.LedgerNoRows, Keep: s.cfg.LedgerKeep, Queue: s.cfg.LedgerQueue, Logger: s.log,
+		Sync: s.cfg.LedgerSync, NoRows: s.cfg.LedgerNoRows, Keep: s.cfg.LedgerKeep, Queue: s.cfg.LedgerQueue, Logger: s.log, Now: s.clock,
 	})
 	count := func(name, help string, get func(ledger.Stats) int64) {
 		s.metrics.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(get(s.ledger.Stats())) }))

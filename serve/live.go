@@ -56,12 +56,22 @@ func (s *Server) needStore(c *gin.Context) {
 	}
 }
 
+// clock is what the clock of the wall says, in µs since 1970 UTC.
+func (s *Server) clock() int64 { return s.cfg.Now().UnixMicro() }
+
+// steady is a clock that no jump of the wall's moves: what that said once, and the time
+// since.
+func steady(wall func() time.Time) func() time.Time {
+	said, at := wall(), time.Now()
+	return func() time.Time { return said.Add(time.Since(at)) }
+}
+
 // now is the present moment: later than all that this server has taken in.
 func (s *Server) now() int64 {
 	if s.accounts != nil {
 		return s.accounts.Now()
 	}
-	return time.Now().UnixMicro()
+	return s.clock()
 }
 
 // fill completes a row by what the store knows of the account at the moment. What was

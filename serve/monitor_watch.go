@@ -48,9 +48,15 @@ type settled struct {
 	is *monitor.Settled
 }
 
+// holds says whether it is still taken for the present, also by a clock that was set back.
+func (s *settled) holds(now time.Time) bool {
+	age := now.Sub(s.at)
+	return age >= 0 && age < settledFor
+}
+
 func (s *Server) openMonitor(ctx context.Context) {
 	s.monitor = &watcher{
-		Monitor: monitor.Open(monitor.Options{Database: s.cfg.Database, Keep: s.cfg.MonitorKeep}),
+		Monitor: monitor.Open(monitor.Options{Database: s.cfg.Database, Keep: s.cfg.MonitorKeep, Now: s.clock}),
 		settled: map[*monitor.Shape]settled{}, one: make(chan struct{}, 1),
 	}
 	s.metrics.registry.MustRegister(&monitorMetrics{s})
@@ -120,12 +126,13 @@ func (s *Server) judgeAll(ctx context.Context) {
 	s.monitor.mu.Lock()
 	defer s.monitor.mu.Unlock()
 	s.monitor.reports = reports
-	maps.DeleteFunc(s.monitor.settled, func(of *monitor.Shape, is settled) bool { return !seen[of] && time.Since(is.at) > settledFor })
+	present := s.cfg.Now()
+	maps.DeleteFunc(s.monitor.settled, func(of *monitor.Shape, is settled) bool { return !seen[of] && !is.holds(present) })
 }
 
 // judgeVersion judges a version by the scores that it gave in the last so long.
 func (s *Server) judgeVersion(ctx context.Context, v *version, window time.Duration) (*monitor.Report, error) {
-	now := time.Now()
+	now := s.cfg.Now()
 	span := monitor.Span{From: now.Add(-window).UnixMicro(), To: now.UnixMicro()}
 	counts, err := s.monitor.Counts(ctx, v.counts.Shape, span)
 	if err != nil {
@@ -152,7 +159,7 @@ func (s *Server) settledOf(ctx context.Context, v *version, now time.Time) (*mon
 	s.monitor.mu.Lock()
 	known, ok := s.monitor.settled[v.counts.Shape]
 	s.monitor.mu.Unlock()
-	if ok && now.Sub(known.at) < settledFor {
+	if ok && known.holds(now) {
 		return known.is, nil
 	}
 	is, err := monitor.ReadOutcomes(ctx, s.ledger, v.counts.Shape, monitor.OutcomeQuery{

@@ -5,7 +5,6 @@ import (
 	"math"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -32,7 +31,7 @@ func (s *Server) addOutcomes(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	d := &outcomes{now: time.Now().UnixMicro(), models: s.state.Load()}
+	d := &outcomes{now: s.clock(), models: s.state.Load()}
 	each := eachItem
 	if wantType(c.Request, "application/x-ndjson") == nil {
 		each = eachLine

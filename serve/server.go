@@ -36,6 +36,9 @@ type Config struct {
 	// gives it a line of each request, too: its id and route, never an account or a value.
 	Logger      *slog.Logger
 	LogRequests bool
+	// Now is the clock of the wall, by which moments, arrivals and expiries are; the store
+	// goes by it, too. It may jump. Default time.Now, of which timeouts always are.
+	Now func() time.Time
 	// Poll is how often the registry is looked at for moved aliases and new
 	// models; default 1 s.
 	Poll time.Duration
@@ -135,6 +138,9 @@ func (c *Config) complete() error {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	var faults []error
 	faults = append(faults,
 		setDefault("Poll", &c.Poll, time.Second),
@@ -233,10 +239,11 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.Store != nil {
 		s.accounts = online.NewAccounts(cfg.Store, cfg.Cache)
+		s.accounts.SetClock(cfg.Now)
 	}
 	s.openLedger()
 	s.openMonitor(ctx)
-	s.answers = answersFor(cfg.Database)
+	s.answers = answersFor(cfg.Database, steady(cfg.Now))
 	s.works.New = func() any { return new(work) }
 	s.openShadow(ctx)
 	s.state.Store(&state{loading: true})

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
@@ -74,7 +73,7 @@ func (h *shadow) pairOf(m, before *model) *pair {
 	if p := before.pair; p != nil && p.champion == champion && p.challenger == challenger {
 		return p
 	}
-	p := &pair{champion: champion, challenger: challenger, since: time.Now(), agreement: newAgreement(champion, challenger), difference: h.differences.WithLabelValues(champion.name)}
+	p := &pair{champion: champion, challenger: challenger, since: h.server.cfg.Now(), agreement: newAgreement(champion, challenger), difference: h.differences.WithLabelValues(champion.name)}
 	for result, t := range map[string]*tally{"scored": &p.scored, "unfit": &p.unfit, "failed": &p.failed, "dropped": &p.dropped} {
 		t.all = h.results.WithLabelValues(champion.name, result)
 	}
@@ -200,7 +199,7 @@ func (s *Server) recordShadow(t *shadowed, w *work) {
 	v, q, a := t.pair.challenger, &w.request, &w.answer
 	// What cannot be kept the ledger counts and tells of.
 	_ = s.ledger.Record(&ledger.Score{
-		At: time.Now().UnixMicro(), Key: t.key, Request: t.id, Origin: ledger.OriginShadow,
+		At: s.now(), Key: t.key, Request: t.id, Origin: ledger.OriginShadow,
 		Account: q.account, Model: v.name, Version: v.number, Hash: v.hash, AsOf: q.moment,
 		Columns: v.columns.names, Kinds: v.columns.kinds, Row: q.row, Horizon: v.columns.horizon,
 		Probability: a.Probability, Raw: a.Raw, Score: a.Score, Percentile: a.Percentile, Band: a.Band,

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -53,12 +52,12 @@ type webhookAnswer struct {
 	PausedUntil string `json:"paused_until,omitempty"`
 }
 
-func webhookOf(e *notify.Endpoint, secret string) webhookAnswer {
+func (s *Server) webhookOf(e *notify.Endpoint, secret string) webhookAnswer {
 	a := webhookAnswer{
 		ID: e.ID, Secret: secret, URL: e.URL, Description: e.Description, Types: append([]string{}, e.Types...), Models: append([]string{}, e.Models...),
 		Enabled: e.Enabled, Cause: e.Cause, Created: datasets.FormatTime(e.Created),
 	}
-	now := time.Now().UnixMicro()
+	now := s.clock()
 	if e.OldUntil > now {
 		a.PreviousUntil = datasets.FormatTime(e.OldUntil)
 	}
@@ -81,7 +80,7 @@ func (s *Server) listWebhooks(c *gin.Context) {
 	}
 	out := webhookList{Webhooks: []webhookAnswer{}}
 	for i := range list {
-		out.Webhooks = append(out.Webhooks, webhookOf(&list[i], ""))
+		out.Webhooks = append(out.Webhooks, s.webhookOf(&list[i], ""))
 	}
 	s.readJSON(c, out)
 }
@@ -92,7 +91,7 @@ func (s *Server) getWebhook(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	s.readJSON(c, webhookOf(&e, ""))
+	s.readJSON(c, s.webhookOf(&e, ""))
 }
 
 // optional is a field that a request has or lacks; null is neither.
@@ -146,7 +145,7 @@ func (s *Server) createWebhook(c *gin.Context) {
 	}
 	s.audit(c, "webhooks.create", webhookDetail(&e))
 	c.Header("Location", "/v1/webhooks/"+e.ID)
-	writeJSON(c, http.StatusCreated, "application/json", webhookOf(&e, secret))
+	writeJSON(c, http.StatusCreated, "application/json", s.webhookOf(&e, secret))
 }
 
 // webhookDetail is what the audit log has of a webhook: of its URL, which may hold a
@@ -179,7 +178,7 @@ func (s *Server) changeWebhook(c *gin.Context) {
 		return
 	}
 	s.audit(c, "webhooks.change", webhookDetail(&e)+fmt.Sprintf(", enabled: %t", e.Enabled))
-	writeJSON(c, http.StatusOK, "application/json", webhookOf(&e, ""))
+	writeJSON(c, http.StatusOK, "application/json", s.webhookOf(&e, ""))
 }
 
 func (s *Server) deleteWebhook(c *gin.Context) {
@@ -198,7 +197,7 @@ func (s *Server) rotateWebhook(c *gin.Context) {
 		return
 	}
 	s.audit(c, "webhooks.rotate", "webhook "+e.ID+", the secret before signs until "+datasets.FormatTime(e.OldUntil))
-	writeJSON(c, http.StatusOK, "application/json", webhookOf(&e, secret))
+	writeJSON(c, http.StatusOK, "application/json", s.webhookOf(&e, secret))
 }
 
 // testAnswer is the answer of POST /v1/webhooks/{id}/test.

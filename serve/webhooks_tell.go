@@ -35,7 +35,7 @@ func (s *Server) openNotifier(ctx context.Context) {
 		Name: "propensity_webhooks_waiting", Help: "Deliveries that wait for their next attempt.",
 	}, func() float64 { return float64(waiting.Load()) }))
 	s.notifier = notify.New(notify.Config{
-		DB: s.cfg.Database, Logger: s.log, Private: s.cfg.WebhookPrivate, Wrap: s.traces.outgoing,
+		DB: s.cfg.Database, Logger: s.log, Now: s.cfg.Now, Private: s.cfg.WebhookPrivate, Wrap: s.traces.outgoing,
 		Tried: func(result string) { results.WithLabelValues(result).Inc() },
 	})
 	s.background.Go(func() { s.notifier.Run(ctx) })

@@ -29,3 +29,25 @@ func TestClockSetBack(t *testing.T) {
 		}
 	}
 }
+
+// A clock of one's own is that of the store, too: what arrives at an instant is known
+// just after it.
+func TestSetClock(t *testing.T) {
+	at := time.Date(2031, 5, 1, 9, 30, 0, 0, time.UTC)
+	m := NewMemory()
+	a := NewAccounts(m, 0)
+	a.SetClock(func() time.Time { return at })
+	f := fact("A", "1", 1, 0, "x")
+	f.Arrived = -1 << 63
+	if err := a.Append(context.Background(), nil, []facts.Fact{f}); err != nil {
+		t.Fatal(err)
+	}
+	if list := factsIn(t, m, "A"); len(list) != 1 || list[0].Arrived != at.UnixMicro() || a.Now() != at.UnixMicro()+1 {
+		t.Errorf("%v", list)
+	}
+	own := NewAccounts(struct{ Store }{m}, 0) // of no clock
+	own.SetClock(func() time.Time { return at.Add(time.Hour) })
+	if own.Now() != at.Add(time.Hour).UnixMicro() {
+		t.Error("the clock of accounts")
+	}
+}

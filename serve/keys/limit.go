@@ -13,7 +13,14 @@ type usage struct {
 	mu     sync.Mutex
 	tokens float64 // left in the bucket as of at
 	at     time.Time
-	day    int64 // of used: see Usage
+	// The days that were looked at last, the present one first: a clock that jumps into
+	// another day and back finds what was taken of each.
+	days [4]daily
+}
+
+// daily is what was taken of a day.
+type daily struct {
+	day    int64 // see Usage
 	used   int64 // by this Ring
 	told   int64 // part of used that others know of
 	others int64 // by others, as far as this Ring knows
@@ -45,13 +52,13 @@ func (u *usage) take(k *Key, now time.Time, n int64) Limits {
 			l.Wait = seconds((1 - u.tokens) / k.Rate)
 		}
 	}
-	left, midnight := u.today(k, now)
+	today, left, midnight := u.today(k, now)
 	l.Midnight, l.Spent = midnight, k.Daily > 0 && left < max(n, 1)
 	if l.Wait == 0 && !l.Spent {
 		if k.Rate > 0 {
 			u.tokens--
 		}
-		u.used += n
+		today.used += n
 		left -= n
 	}
 	l.DailyLeft = max(0, left)
@@ -76,22 +83,30 @@ func (u *usage) fill(k *Key, now time.Time) {
 func (u *usage) spend(k *Key, now time.Time, n int64) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if left, _ := u.today(k, now); k.Daily > 0 && left < n {
+	today, left, _ := u.today(k, now)
+	if k.Daily > 0 && left < n {
 		return false
 	}
-	u.used += n
+	today.used += n
 	return true
 }
 
-// today is what is left of the day, and how long it lasts. A clock set back gives no
-// second day.
-func (u *usage) today(k *Key, now time.Time) (left int64, midnight time.Duration) {
+// today is what was taken of the present day, what is left of it, and how long it lasts.
+func (u *usage) today(k *Key, now time.Time) (today *daily, left int64, midnight time.Duration) {
 	us := now.UnixMicro()
-	today := us / day.Microseconds()
-	if today > u.day {
-		u.day, u.used, u.told, u.others = today, 0, 0, 0
+	number := us / day.Microseconds()
+	today = &u.days[0]
+	if today.day != number {
+		is, last := daily{day: number}, len(u.days)-1
+		for i := range u.days {
+			if u.days[i].day == number {
+				is, last = u.days[i], i
+			}
+		}
+		copy(u.days[1:last+1], u.days[:last])
+		*today = is
 	}
-	return k.Daily - u.used - u.others, time.Duration((today+1)*day.Microseconds()-us) * time.Microsecond
+	return today, k.Daily - today.used - today.others, time.Duration((number+1)*day.Microseconds()-us) * time.Microsecond
 }
 
 // seconds is rounded up, so that who waits so long does not come too early.
@@ -116,8 +131,8 @@ func (r *Ring) Usage() []Usage {
 			continue
 		}
 		k.usage.mu.Lock()
-		k.usage.today(&k.Key, now)
-		out = append(out, Usage{k.Key.ID, k.usage.day, k.usage.used - k.usage.told, k.usage.used + k.usage.others})
+		today, _, _ := k.usage.today(&k.Key, now)
+		out = append(out, Usage{k.Key.ID, today.day, today.used - today.told, today.used + today.others})
 		k.usage.mu.Unlock()
 	}
 	return out
@@ -132,9 +147,9 @@ func (r *Ring) Share(list []Usage) {
 			continue
 		}
 		k.usage.mu.Lock()
-		if k.usage.day == one.Day {
-			k.usage.told += one.New
-			k.usage.others = one.Total - k.usage.told
+		if today := &k.usage.days[0]; today.day == one.Day {
+			today.told += one.New
+			today.others = max(0, one.Total-today.told) // less is there if the day was taken for over
 		}
 		k.usage.mu.Unlock()
 	}

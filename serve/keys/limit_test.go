@@ -44,7 +44,7 @@ func TestBucketAgainstItsDefinition(t *testing.T) {
 }
 
 func copyOf(u *usage) *usage {
-	return &usage{tokens: u.tokens, at: u.at, day: u.day, used: u.used}
+	return &usage{tokens: u.tokens, at: u.at, days: u.days}
 }
 
 func TestLimitsByHand(t *testing.T) {
@@ -69,8 +69,10 @@ func TestLimitsByHand(t *testing.T) {
 	want(u.take(&k, at.Add(s), 1), 2, s/2, 0, 0, 9*s, true)
 	want(u.take(&k, at.Add(s), 0), 2, s/2, 0, 0, 9*s, true)
 	want(u.take(&k, at.Add(10*s), 1), 2, s/2, 0, 4, 86400*s, false)
-	// A clock set back brings neither tokens nor a second day.
-	want(u.take(&k, at, 1), 1, s, 0, 3, 10*s, false)
+	// A clock set back brings no tokens, and of the day before there is still nothing left;
+	// then the new day goes on.
+	want(u.take(&k, at, 1), 2, s/2, 0, 0, 10*s, true)
+	want(u.take(&k, at.Add(10*s), 1), 2, s/2, 0, 3, 86400*s, false)
 	var free usage
 	if l := free.take(&Key{}, at, 1); l.Wait != 0 || l.Spent || !free.spend(&Key{}, at, 1e9) {
 		t.Errorf("no limits: %+v", l)

@@ -139,8 +139,8 @@ func (r *Ring) Used(id string) int64 {
 	}
 	h.usage.mu.Lock()
 	defer h.usage.mu.Unlock()
-	h.usage.today(&h.Key, r.now())
-	return h.usage.used + h.usage.others
+	today, _, _ := h.usage.today(&h.Key, r.now())
+	return today.used + today.others
 }
 
 // List is all keys, also those revoked, in the order in which they were made.

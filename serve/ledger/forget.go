@@ -82,8 +82,8 @@ const (
 func (l *Ledger) expireOften(ctx context.Context) {
 	tick := time.NewTicker(expireEvery)
 	defer tick.Stop()
-	for {
-		if n, err := l.Expire(ctx); err != nil && ctx.Err() == nil {
+	for now := l.o.Now(); ; now = nextExpiry(now, l.o.Now()) {
+		if n, err := l.expireAt(ctx, now); err != nil && ctx.Err() == nil {
 			l.log.Error("old scores cannot be deleted", "error", err)
 		} else if n > 0 {
 			l.log.Info("old scores were deleted", "rows", n)
@@ -96,17 +96,27 @@ func (l *Ledger) expireOften(ctx context.Context) {
 	}
 }
 
+// nextExpiry is the moment by which the next sweep goes, an hour after the last. A clock
+// that has jumped ahead is caught up with by and by: if it is put right soon, little was
+// deleted too early.
+func nextExpiry(last, now int64) int64 { return min(now, last+2*expireEvery.Microseconds()) }
+
 // Expire deletes the scores and changes that are older than Keep, in small steps, and the
 // outcomes that no score that is left can need: those that came in, occurred and are of a
 // moment before then. It gives the number of rows.
 func (l *Ledger) Expire(ctx context.Context) (deleted int64, err error) {
+	return l.expireAt(ctx, l.o.Now())
+}
+
+// expireAt is Expire at a moment.
+func (l *Ledger) expireAt(ctx context.Context, now int64) (deleted int64, err error) {
 	if l.o.Keep <= 0 {
 		return 0, nil
 	}
 	if err := l.prepare(ctx); err != nil {
 		return 0, err
 	}
-	before := l.o.Now() - l.o.Keep.Microseconds()
+	before := now - l.o.Keep.Microseconds()
 	for _, table := range []string{"ledger_scores", "ledger_changes", "ledger_outcomes"} {
 		args, more := []any{before}, ""
 		if table == "ledger_outcomes" {

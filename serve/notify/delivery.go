@@ -178,10 +178,11 @@ func (n *Notifier) Forget(ctx context.Context, account string) (events int64, er
 	return events, nil
 }
 
-// sweep takes away deliveries whose last attempt is longer ago than they are kept.
-func (n *Notifier) sweep(ctx context.Context) error {
+// sweep takes away deliveries whose last attempt is, at a moment, longer ago than they are
+// kept.
+func (n *Notifier) sweep(ctx context.Context, now int64) error {
 	return n.cfg.DB.Update(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, n.cfg.DB.Rebind(`DELETE FROM notify_deliveries WHERE state <> ? AND tried < ?`), StateWaiting, n.now()-n.cfg.Keep.Microseconds())
+		_, err := tx.ExecContext(ctx, n.cfg.DB.Rebind(`DELETE FROM notify_deliveries WHERE state <> ? AND tried < ?`), StateWaiting, now-n.cfg.Keep.Microseconds())
 		if err != nil {
 			return err
 		}

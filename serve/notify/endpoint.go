@@ -42,8 +42,9 @@ type Patch struct {
 
 // wants says whether an event is for the endpoint: none that happened before it was made,
 // nor of a type that cannot be asked for.
-func (e *Endpoint) wants(v *Event) bool {
-	return e.Enabled && v.At >= e.Created && v.Type != TypeTest &&
+func (e *Endpoint) wants(v *Event, now int64) bool {
+	// One that was made in the future was made before the clock was set back.
+	return e.Enabled && (v.At >= e.Created || e.Created > now) && v.Type != TypeTest &&
 		(len(e.Types) == 0 || slices.Contains(e.Types, v.Type)) &&
 		(len(e.Models) == 0 || slices.Contains(e.Models, v.Model))
 }

@@ -264,7 +264,7 @@ func TestSweepAndForget(t *testing.T) {
 		stop()
 		tell(t, n, bandChanged("B", "churn"), bandChanged("C", "churn"))
 		c.advance(n.cfg.Keep + time.Second)
-		if err := n.sweep(ctx); err != nil {
+		if err := n.sweep(ctx, n.now()); err != nil {
 			t.Fatal(err)
 		}
 		count := func(table string) (k int) {

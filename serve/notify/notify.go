@@ -191,7 +191,7 @@ func (n *Notifier) enqueue(ctx context.Context, tx *sql.Tx, events []Event) (unf
 		}
 		id := ""
 		for j := range endpoints {
-			if !endpoints[j].wants(e) {
+			if !endpoints[j].wants(e, n.now()) {
 				continue
 			}
 			if id == "" {

@@ -29,8 +29,10 @@ type runner struct {
 	ended   chan attempt
 	results []attempt // not written yet
 	sending context.Context
-	failing bool // the database; said once
-	swept   time.Time
+	failing bool  // the database; said once
+	swept   int64 // µs, when old deliveries were last taken away
+	until   int64 // and as of when
+	last    int64 // what the clock said when it was last looked at; 0: it was not yet
 }
 
 // Run delivers until ctx is done; what is under way then may take two seconds more, and
@@ -39,7 +41,7 @@ type runner struct {
 func (n *Notifier) Run(ctx context.Context) {
 	sending, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	r := &runner{Notifier: n, busy: make(map[string]int), ended: make(chan attempt), swept: n.cfg.Now(), sending: sending}
+	r := &runner{Notifier: n, busy: make(map[string]int), ended: make(chan attempt), swept: n.now(), until: n.now(), sending: sending}
 	tick := time.NewTicker(n.cfg.Poll)
 	defer tick.Stop()
 	for ctx.Err() == nil {
@@ -98,9 +100,14 @@ func (r *runner) turn(ctx context.Context) error {
 	if err := r.Ready(ctx); err != nil {
 		return err
 	}
-	if now := r.cfg.Now(); now.Sub(r.swept) >= sweepEvery || now.Before(r.swept) {
-		r.swept = now
-		if err := r.sweep(ctx); err != nil {
+	if err := r.clocked(ctx); err != nil {
+		return err
+	}
+	if now := r.now(); now-r.swept >= sweepEvery.Microseconds() || now < r.swept {
+		// A clock that has jumped ahead is caught up with by and by: if it is put right
+		// soon, little was taken away too early.
+		r.swept, r.until = now, min(now, r.until+2*sweepEvery.Microseconds())
+		if err := r.sweep(ctx, r.until); err != nil {
 			return err
 		}
 	}
