@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"modernc.org/sqlite"
@@ -121,11 +122,20 @@ func (s *sqliteStore) Facts(ctx context.Context, account string, since Since) ([
 }
 
 func (s *sqliteStore) records(ctx context.Context, account string) (list []record, err error) {
-	err = s.reading(ctx, readFacts, []driver.NamedValue{{Ordinal: 1, Value: account}}, 3, func(row []driver.Value) {
-		r := record{account: account, arrived: row[1].(int64)}
-		r.source, r.id, _ = strings.Cut(row[0].(string), "\x00") // no source has one
-		r.content, _ = row[2].([]byte)                           // an empty one is nil
-		list = append(list, r)
+	err = s.reading(ctx, func(r *sqliteReader) error {
+		found := r.room[:0]
+		err := r.read(ctx, readFacts, []driver.NamedValue{{Ordinal: 1, Value: account}}, make([]driver.Value, 3), func(row []driver.Value) {
+			v := record{account: account, arrived: row[1].(int64)}
+			v.source, v.id, _ = strings.Cut(row[0].(string), "\x00") // no source has one
+			v.content, _ = row[2].([]byte)                           // an empty one is nil
+			found = append(found, v)
+		})
+		list = slices.Clone(found) // they grow in the reader's room, which is there the next time
+		clear(found)
+		if cap(found) <= sqliteRoom {
+			r.room = found
+		}
+		return err
 	})
 	if err != nil {
 		return nil, unavailable(ctx, err)
@@ -135,7 +145,9 @@ func (s *sqliteStore) records(ctx context.Context, account string) (list []recor
 
 func (s *sqliteStore) versions(ctx context.Context, accounts []string) ([]uint64, error) {
 	var commits int64
-	err := s.reading(ctx, readCommits, nil, 1, func(row []driver.Value) { commits = row[0].(int64) })
+	err := s.reading(ctx, func(r *sqliteReader) error {
+		return r.read(ctx, readCommits, nil, make([]driver.Value, 1), func(row []driver.Value) { commits = row[0].(int64) })
+	})
 	if err != nil {
 		return nil, unavailable(ctx, err)
 	}
@@ -147,16 +159,18 @@ type sqliteReader struct {
 	path       string
 	conn       driver.Conn
 	statements [2]driver.Stmt
+	room       []record // of at most sqliteRoom versions
 }
+
+const sqliteRoom = 4096
 
 const (
 	readFacts   = iota // of an account
 	readCommits        // how many the file has seen
 )
 
-// reading calls each with the cells of the rows that a statement gives, valid during the
-// call.
-func (s *sqliteStore) reading(ctx context.Context, statement int, args []driver.NamedValue, cells int, each func(row []driver.Value)) error {
+// reading gives a reader that nobody else has meanwhile.
+func (s *sqliteStore) reading(ctx context.Context, use func(r *sqliteReader) error) error {
 	var r *sqliteReader
 	select {
 	case r = <-s.readers:
@@ -164,13 +178,14 @@ func (s *sqliteStore) reading(ctx context.Context, statement int, args []driver.
 		return ctx.Err()
 	}
 	defer func() { s.readers <- r }()
-	err := r.read(ctx, statement, args, make([]driver.Value, cells), each)
+	err := use(r)
 	if err != nil {
 		r.close() // anew the next time
 	}
 	return err
 }
 
+// read calls each with the cells of the rows that a statement gives, valid during the call.
 func (r *sqliteReader) read(ctx context.Context, statement int, args []driver.NamedValue, row []driver.Value, each func(row []driver.Value)) (err error) {
 	if r.conn == nil {
 		if err := r.open(ctx); err != nil {
