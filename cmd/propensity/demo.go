@@ -97,6 +97,9 @@ func (a *app) exportDemo(o sample.Options, out string) error {
 }
 
 func (a *app) demo(ctx context.Context, o sample.Options, out, addr string, noServe bool) error {
+	if err := os.MkdirAll(out, 0o755); err != nil { // before the work of making what goes there
+		return err
+	}
 	company := sample.Simulate(o)
 	if err := ctx.Err(); err != nil {
 		return err

@@ -43,10 +43,10 @@ func TestDemo(t *testing.T) {
 	inFolder(t)
 	var out, stderr bytes.Buffer
 	a := &app{stdin: strings.NewReader(""), stdout: &out, stderr: &stderr, seed: 1}
-	if err := a.demo(context.Background(), sample.Options{Accounts: 1000, Seed: 1}, "demo", "127.0.0.1:0", true); err != nil {
+	if err := a.demo(context.Background(), sample.Options{Accounts: 500, Seed: 1}, "demo", "127.0.0.1:0", true); err != nil {
 		t.Fatalf("%v\n%s%s", err, out.String(), stderr.String())
 	}
-	mentions(t, out.String(), "1000 accounts", "conversion: is conversion = true?", "churn@1", "upsell@1", `"probability": 0.`, `"reasons": [`, "Try it yourself")
+	mentions(t, out.String(), "500 accounts", "conversion: is conversion = true?", "churn@1", "upsell@1", `"probability": 0.`, `"reasons": [`, "Try it yourself")
 	if got := left(t, "demo"); !slices.Equal(got, demoFiles) {
 		t.Errorf("left %q", got)
 	}
@@ -77,7 +77,7 @@ func TestDemoInterrupted(t *testing.T) {
 		stderr := &listener{word: stage, heard: func() { at = time.Now(); stop() }}
 		var out bytes.Buffer
 		a := &app{stdin: strings.NewReader(""), stdout: &out, stderr: stderr, seed: 1}
-		err := a.demo(ctx, sample.Options{Accounts: 1000, Seed: 1}, "demo", "127.0.0.1:0", true)
+		err := a.demo(ctx, sample.Options{Accounts: 300, Seed: 1}, "demo", "127.0.0.1:0", true)
 		if !errors.Is(err, context.Canceled) || time.Since(at) > time.Second {
 			t.Errorf("%s: %v after %v", stage, err, time.Since(at))
 		}

@@ -14,7 +14,7 @@ import (
 // from, and made for the accounts of today; the version knows its own features.
 func TestTrainFromFacts(t *testing.T) {
 	dir := t.TempDir()
-	company := sample.Simulate(sample.Options{Accounts: 1500, Seed: 4})
+	company := sample.Simulate(sample.Options{Accounts: 700, Seed: 4})
 	if err := company.Write(dir); err != nil {
 		t.Fatal(err)
 	}

@@ -22,8 +22,10 @@ type source struct {
 	info  *types.Info
 }
 
-func newSource() *source {
-	return &source{set: token.NewFileSet(), info: &types.Info{
+func newSource() *source { return sourceIn(token.NewFileSet()) }
+
+func sourceIn(set *token.FileSet) *source {
+	return &source{set: set, info: &types.Info{
 		Types: map[ast.Expr]types.TypeAndValue{}, Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{},
 	}}
 }
@@ -181,18 +183,16 @@ func (s *source) packageVariable(name *ast.Ident) bool {
 }
 
 func TestSourceRules(t *testing.T) {
-	packages := list(t, "-deps", "-export", "./...")
+	packages, all := ours(t)
+	set := token.NewFileSet()
+	config := types.Config{Importer: exports(set, all)} // which reads a package once, whoever imports it
 	for _, p := range packages {
-		if !within(p.ImportPath, module) {
-			continue
-		}
-		s := newSource()
+		s := sourceIn(set)
 		for _, name := range p.GoFiles {
 			if err := s.parse(filepath.Join(p.Dir, name), nil); err != nil {
 				t.Fatal(err)
 			}
 		}
-		config := types.Config{Importer: exports(s.set, packages)}
 		if _, err := config.Check(p.ImportPath, s.set, s.files, s.info); err != nil {
 			t.Fatal(err)
 		}
@@ -215,6 +215,9 @@ func TestSourceRules(t *testing.T) {
 
 func TestSourceRulesAreTold(t *testing.T) {
 	packages := list(t, "-deps", "-export", "errors", "fmt", "regexp", "embed", "os", "image/png")
+	set := token.NewFileSet()
+	load := exports(set, packages)
+	check := func(text, want string) { t.Helper(); checkText(t, set, load, text, want) }
 	const head = `package p; import ("errors"; "fmt"; "os"; "regexp"); var _ = []any{errors.New, fmt.Errorf, os.Args, regexp.MustCompile};`
 	for text, want := range map[string]string{
 		`var e = errors.New("e"); var f, g = fmt.Errorf("f"), regexp.MustCompile("g")`:                 "",
@@ -241,19 +244,19 @@ func TestSourceRulesAreTold(t *testing.T) {
 		`func init() {}`:                                                                               "an init function",
 		"// " + strings.Repeat("\n// ", maxLines):                                                      "lines, at most",
 	} {
-		checkText(t, packages, head+text, want)
+		check(head+text, want)
 	}
-	checkText(t, packages, `package p; import _ "image/png"`, "blank import of image/png")
-	checkText(t, packages, "package p\n\nimport _ \"embed\"\n\n//go:embed a.txt\nvar text string", "")
+	check(`package p; import _ "image/png"`, "blank import of image/png")
+	check("package p\n\nimport _ \"embed\"\n\n//go:embed a.txt\nvar text string", "")
 }
 
-func checkText(t *testing.T, packages []listed, text, want string) {
+func checkText(t *testing.T, set *token.FileSet, load types.Importer, text, want string) {
 	t.Helper()
-	s := newSource()
+	s := sourceIn(set)
 	if err := s.parse("p.go", text); err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
-	config := types.Config{Importer: exports(s.set, packages)}
+	config := types.Config{Importer: load}
 	if _, err := config.Check("p", s.set, s.files, s.info); err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}

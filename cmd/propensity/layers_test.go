@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"go/importer"
 	"go/token"
 	"go/types"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -56,27 +58,59 @@ type listed struct {
 	Deps                               []string
 }
 
-// list asks the go tool for packages of the module.
-func list(t *testing.T, arguments ...string) []listed {
+// everything is each package of the module and all that they import, compiled.
+var everything = sync.OnceValues(func() ([]listed, error) { return ask("-deps", "-export", "./...") })
+
+// ours are the packages of the module among all.
+func ours(t *testing.T) (packages, all []listed) {
+	t.Helper()
+	knowsPackages(t)
+	all, err := everything()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range all {
+		if within(p.ImportPath, module) {
+			packages = append(packages, p)
+		}
+	}
+	return packages, all
+}
+
+func knowsPackages(t *testing.T) {
 	t.Helper()
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("the go tool, which knows the packages, is not on the PATH")
 	}
+}
+
+// list asks the go tool for packages.
+func list(t *testing.T, arguments ...string) []listed {
+	t.Helper()
+	knowsPackages(t)
+	packages, err := ask(arguments...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return packages
+}
+
+func ask(arguments ...string) ([]listed, error) {
 	command := exec.Command("go", append([]string{"list", "-json=ImportPath,Dir,Export,Standard,GoFiles,CgoFiles,IgnoredGoFiles,Imports,TestImports,XTestImports,Deps"}, arguments...)...)
 	command.Dir = filepath.Join("..", "..")
 	var failure bytes.Buffer
 	command.Stderr = &failure
 	out, err := command.Output()
 	if err != nil {
-		t.Fatalf("%v: %v\n%s", command, err, &failure)
+		return nil, fmt.Errorf("%v: %w\n%s", command, err, &failure)
 	}
 	var packages []listed
 	for d := json.NewDecoder(bytes.NewReader(out)); ; {
 		var p listed
 		if err := d.Decode(&p); errors.Is(err, io.EOF) {
-			return packages
+			return packages, nil
 		} else if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		packages = append(packages, p)
 	}
@@ -138,7 +172,7 @@ func folderFault(path string) string {
 }
 
 func TestLayers(t *testing.T) {
-	packages := list(t, "./...")
+	packages, _ := ours(t)
 	if len(packages) < 10 {
 		t.Fatalf("only %d packages are listed", len(packages))
 	}
@@ -307,12 +341,12 @@ func (f *foreign) walk(t types.Type, path string) {
 }
 
 func TestLibrariesStayInside(t *testing.T) {
-	packages := list(t, "-deps", "-export", "./...")
-	load := exports(token.NewFileSet(), packages)
+	packages, all := ours(t)
+	load := exports(token.NewFileSet(), all)
 	for _, p := range packages {
 		path, _ := folder(p.ImportPath)
 		for _, library := range []string{"github.com/apache/arrow", "github.com/sjwhitworth/golearn"} {
-			if !within(p.ImportPath, module) || !within(path, libraryOwners()[library]) {
+			if !within(path, libraryOwners()[library]) {
 				continue
 			}
 			loaded, err := load.Import(p.ImportPath)

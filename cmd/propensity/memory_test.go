@@ -23,7 +23,7 @@ func TestTrainMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	train := func(code int, data string, more ...string) said {
-		return must(t, code, append([]string{"train", "churn", "--data", data, "--id", "id", "--label", "churned=Yes", "--json"}, more...)...)
+		return must(t, code, append([]string{"train", "churn", "--data", data, "--id", "id", "--label", "churned=Yes", "--trees", "20", "--json"}, more...)...)
 	}
 	whole := decode[trained](t, train(exitDone, "accounts.parquet", "--learner", "boosting").out)
 	for _, memory := range []string{"1KB", "0.05 MB", "1GiB"} {

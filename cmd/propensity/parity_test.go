@@ -28,7 +28,7 @@ const parityRows = 1500
 
 // parityTrained is how many leading rows of a table the artifacts learn from:
 // what is compared is the scores, not their quality.
-const parityTrained = 2000
+const parityTrained = 1000
 
 // asOf is the moment of every row.
 const asOf = "2026-03-01T09:30:00Z"

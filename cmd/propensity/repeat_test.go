@@ -73,12 +73,13 @@ func TestRepeat(t *testing.T) {
 					return trainedHash(t, threads, append(append([]string{"--learner", learner, "--data", c.files[format]}, c.args...), more...)...)
 				}
 				want := hash("csv", 1)
-				for _, again := range []struct {
-					format  string
-					threads int
-				}{{"csv", 2}, {"parquet", 1}, {"ndjson", 2}, {"arrow", 2}} {
-					if got := hash(again.format, again.threads); got != want {
-						t.Errorf("from %s with %d threads: hash %s, want %s", again.format, again.threads, got, want)
+				formats := []string{"parquet", "ndjson", "arrow"}
+				if learner == "boosting" { // which gets the very matrices that logistic got from the formats
+					formats = formats[:1]
+				}
+				for _, format := range formats {
+					if got := hash(format, 2); got != want {
+						t.Errorf("from %s with 2 threads: hash %s, want %s", format, got, want)
 					}
 				}
 				if got := hash("csv", 2, "--seed", "2"); got == want {

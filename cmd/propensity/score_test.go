@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -207,7 +208,7 @@ func TestScoreInterrupted(t *testing.T) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
-			in := &interrupting{text: text, at: len(text) * (n + 1) / 5, interrupt: cancel}
+			in := &interrupting{text: text, at: len(text) * (n + 1) / 5, interrupt: cancel, over: t.Context().Done()}
 			s := doWith(t, ctx, in, "score", "churn", "--in", "-", "--out", "o.parquet")
 			if s.code != exitFailed {
 				t.Errorf("exit code %d", s.code)
@@ -220,16 +221,22 @@ func TestScoreInterrupted(t *testing.T) {
 	}
 }
 
-// interrupting gives a text and interrupts at a place in it.
+// interrupting gives a text and interrupts at a place in it. At the end it waits, as a
+// terminal does, until the test is over.
 type interrupting struct {
 	text      string
 	read, at  int
 	interrupt func()
+	over      <-chan struct{}
 }
 
 func (r *interrupting) Read(b []byte) (int, error) {
 	if r.read >= r.at {
 		r.interrupt()
+	}
+	if r.read == len(r.text) {
+		<-r.over
+		return 0, io.EOF
 	}
 	n := copy(b, r.text[r.read:])
 	r.read += n

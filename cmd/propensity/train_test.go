@@ -310,16 +310,18 @@ func TestRegistryThatCannotBe(t *testing.T) {
 	mentions(t, s.err, "locked", "permission denied")
 }
 
-// slowly gives a text line by line and tells when it was half read; it then waits for ever.
+// slowly gives a text line by line and tells when it was half read; it then waits until the test is over.
 type slowly struct {
 	lines []string
 	half  func()
+	over  <-chan struct{}
 }
 
 func (s *slowly) Read(b []byte) (int, error) {
 	if len(s.lines) == 0 {
 		s.half()
-		select {}
+		<-s.over
+		return 0, io.EOF
 	}
 	n := copy(b, s.lines[0])
 	s.lines[0] = s.lines[0][n:]
@@ -334,7 +336,7 @@ func (s *slowly) Read(b []byte) (int, error) {
 func TestInterrupted(t *testing.T) {
 	inFolder(t)
 	trainChurn(t)
-	write(t, "many.csv", accountsCSV(20000, 2))
+	write(t, "many.csv", accountsCSV(4000, 2))
 	before := files(t, ".")
 	half := strings.SplitAfter(accountsCSV(30000, 2), "\n")
 	for _, c := range []struct {
@@ -359,7 +361,7 @@ func TestInterrupted(t *testing.T) {
 			stderr := &listener{word: c.stage, heard: interrupt}
 			var stdin io.Reader = strings.NewReader("")
 			if c.stdin {
-				stdin = &slowly{lines: slices.Clone(half), half: interrupt}
+				stdin = &slowly{lines: slices.Clone(half), half: interrupt, over: t.Context().Done()}
 			}
 			var out bytes.Buffer
 			code := run(ctx, strings.Fields(c.args), stdin, &out, stderr)
