@@ -46,7 +46,7 @@ func (a *apart) Column(name string) (datasets.Column, error) {
 // Whether a table is in memory or read by columns, the artifact is the same to
 // the bit: with times, categories, a value, unlabelled rows, a champion, and a refit.
 func TestRunColumnsTwin(t *testing.T) {
-	company := sample.Simulate(sample.Options{Accounts: 500, Seed: 3})
+	company := sample.Simulate(sample.Options{Accounts: 250, Seed: 3})
 	table := company.Churn
 	gaps := &datasets.Table{Columns: slices.Clone(table.Columns)}
 	for i := range gaps.Columns {
@@ -58,7 +58,7 @@ func TestRunColumnsTwin(t *testing.T) {
 		}
 	}
 	base := Spec{Name: "m", ID: "account_id", Time: "moment", Label: "churned", Horizon: 90, Value: "mrr", Learners: []string{boosting}, Seed: 1,
-		Boosting: BoostingSettings{Trees: 20}}
+		Boosting: BoostingSettings{Trees: 10}}
 	for name, c := range map[string]struct {
 		table  *datasets.Table
 		change func(s *Spec)

@@ -48,7 +48,7 @@ func TestRunRecoversTheTruth(t *testing.T) {
 		{company.Conversion, "conversion", "converted", 14, 0.05, 0.7},
 		{company.Churn, "churn", "churned", 90, 0.12, 0.25},
 	} {
-		s := Spec{Name: c.name, ID: "account_id", Time: "moment", Label: c.label, Horizon: c.horizon, Value: "mrr", Seed: 1}
+		s := Spec{Name: c.name, ID: "account_id", Time: "moment", Label: c.label, Horizon: c.horizon, Value: "mrr", Seed: 1, Quick: true}
 		r, err := Run(context.Background(), c.table, s, nil, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -291,8 +291,8 @@ func TestRunLeavesOut(t *testing.T) {
 
 // A run that is interrupted ends within a second, at whatever stage, and gives nothing.
 func TestRunStops(t *testing.T) {
-	table, s := drifting(40, 32, 5, always(1), always(0)), Spec{Name: "m", ID: "who", Time: "when", Label: "y", Seed: 1}
-	s.Refit, s.Surrogate, s.Learners, s.Backtest = true, true, LearnerNames(), 2
+	table, s := drifting(40, 16, 5, always(1), always(0)), Spec{Name: "m", ID: "who", Time: "when", Label: "y", Seed: 1}
+	s.Refit, s.Surrogate, s.Learners, s.Backtest, s.Boosting.Trees = true, true, LearnerNames(), 2, 20
 	type place struct {
 		stage string
 		done  int
