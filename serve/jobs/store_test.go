@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,8 +19,8 @@ import (
 // The store of the tests has so many accounts, of which so many have a row. Between them,
 // others come that have none.
 const (
-	storeAll     = 30_000
-	storeRowsAll = 19_400
+	storeAll     = 12_000
+	storeRowsAll = 7_400
 	storePage    = 300
 )
 
@@ -59,8 +60,8 @@ func (s *testStore) Next() (*Page, error) {
 	var ids, logins []datasets.Value
 	for ; s.next < len(s.ids) && len(ids) < storePage; s.next++ {
 		p.Last = s.ids[s.next]
-		i := 0
-		if _, err := fmt.Sscanf(p.Last, "A-%d", &i); err != nil {
+		i, err := strconv.Atoi(p.Last[2:8])
+		if err != nil {
 			return nil, err
 		}
 		switch {
