@@ -48,7 +48,7 @@ type arrowStream struct {
 	c       *gin.Context
 	server  *Server
 	control *http.ResponseController
-	body    io.Reader
+	body    *patient
 	failed  error // what ended the body
 	begun   bool  // the client has been sent something
 }
@@ -67,7 +67,7 @@ func (t *arrowStream) run() error {
 		return err
 	}
 	_ = t.control.EnableFullDuplex() // HTTP/2 and tests without a connection have no need of it
-	t.body = http.MaxBytesReader(c.Writer, c.Request.Body, s.cfg.MaxBatchBody)
+	t.body = s.patient(c, t.control, s.cfg.MaxBatchBody)
 	in, err := datasets.OpenRecords(t, "the stream", datasets.RecordOptions{
 		Kinds: tablestream.Kinds(v.scorer, o), MaxBytes: s.cfg.MaxRecordBatch,
 	})
@@ -156,10 +156,8 @@ func (t *arrowStream) put(out *datasets.Writer, b *datasets.Table) error {
 }
 
 func (t *arrowStream) Read(p []byte) (int, error) {
-	_ = t.control.SetReadDeadline(time.Now().Add(t.server.cfg.ReadTimeout)) // without a connection there is no deadline
 	n, err := t.body.Read(p)
 	if err != nil && err != io.EOF {
-		err = fmt.Errorf("%w: %w", errBody, err)
 		t.failed = err
 	}
 	return n, err

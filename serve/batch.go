@@ -49,7 +49,7 @@ func (s *Server) scoreBatch(c *gin.Context) {
 	_ = control.EnableFullDuplex() // HTTP/2 and tests without a connection have no need of it
 	ndjson := wantType(c.Request, "application/x-ndjson") == nil
 	stream := &stream{c: c, control: control, server: s, ndjson: ndjson,
-		body: http.MaxBytesReader(c.Writer, c.Request.Body, s.cfg.MaxBatchBody)}
+		body: s.patient(c, control, s.cfg.MaxBatchBody)}
 	stream.out = bufio.NewWriterSize(writerFunc(stream.write), batchWrite)
 	stream.kept = s.keepMany(c)
 	in := bufio.NewReaderSize(stream, batchRead)
@@ -67,7 +67,7 @@ type stream struct {
 	c       *gin.Context
 	control *http.ResponseController
 	server  *Server
-	body    io.Reader
+	body    *patient
 	out     *bufio.Writer
 	ndjson  bool
 	begun   bool // the client has been sent something
@@ -90,12 +90,7 @@ func (t *stream) Read(p []byte) (int, error) {
 			return 0, fmt.Errorf("%w: %w", errGone, err)
 		}
 	}
-	_ = t.control.SetReadDeadline(time.Now().Add(t.server.cfg.ReadTimeout)) // without a connection there is no deadline
-	n, err := t.body.Read(p)
-	if err != nil && err != io.EOF {
-		err = fmt.Errorf("%w: %w", errBody, err)
-	}
-	return n, err
+	return t.body.Read(p)
 }
 
 // errGone is a client that no longer takes answers.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -109,32 +108,13 @@ func (s *Server) putVersion(c *gin.Context) {
 // with every part.
 func (s *Server) readVersion(c *gin.Context) (models.Files, error) {
 	const padding = 1 << 20 // headers, and zeros to the end of a block
-	body := &patient{
-		r:       http.MaxBytesReader(c.Writer, c.Request.Body, s.cfg.MaxVersionBytes+padding),
-		control: http.NewResponseController(c.Writer), wait: s.cfg.ReadTimeout,
-	}
-	files, err := registry.ReadTar(body, s.cfg.MaxVersionBytes)
+	control := http.NewResponseController(c.Writer)
+	files, err := registry.ReadTar(s.patient(c, control, s.cfg.MaxVersionBytes+padding), s.cfg.MaxVersionBytes)
 	if err != nil {
 		return nil, err
 	}
-	_ = body.control.SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))
+	_ = control.SetWriteDeadline(time.Now().Add(s.cfg.WriteTimeout))
 	return files, nil
-}
-
-// patient is a body that may take as long as parts of it keep coming.
-type patient struct {
-	r       io.Reader
-	control *http.ResponseController
-	wait    time.Duration
-}
-
-func (p *patient) Read(b []byte) (int, error) {
-	_ = p.control.SetReadDeadline(time.Now().Add(p.wait)) // without a connection there is no deadline
-	n, err := p.r.Read(b)
-	if err != nil && err != io.EOF {
-		err = fmt.Errorf("%w: %w", errBody, err)
-	}
-	return n, err
 }
 
 // modelVersion is the model and the version of a path.
