@@ -44,7 +44,7 @@ const jobPage = 1000
 // openAccounts lists the accounts of the store for a job. It keeps nothing in memory that
 // answers have a use for.
 func (s *Server) openAccounts(ctx context.Context, spec *jobs.Spec, scorer *models.Scorer, after string) (jobs.Accounts, error) {
-	l := liveOf(scorer.Artifact())
+	l := liveOf(scorer.Artifact(), nil)
 	if err := l.forJobs(scorer.Artifact().Manifest.Name); err != nil {
 		return nil, err
 	}

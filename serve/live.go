@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,11 +25,17 @@ type live struct {
 }
 
 // liveOf reads the features of an artifact. A version whose features cannot be used
-// scores rows that are posted all the same.
-func liveOf(a *models.Artifact) live {
+// scores rows that are posted all the same. One whose features are those of a version that
+// is loaded has its plan, and finds in memory what was read of accounts for that.
+func liveOf(a *models.Artifact, loaded []*model) live {
 	const without = "the model was not learnt from facts"
 	if len(a.Features) == 0 {
 		return live{why: without}
+	}
+	for _, m := range loaded {
+		if v := m.any(func(v *version) bool { return bytes.Equal(v.scorer.Artifact().Features, a.Features) }); v != nil {
+			return v.live
+		}
 	}
 	p, err := spec.Parse(a.Features)
 	if err != nil {

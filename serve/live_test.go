@@ -283,6 +283,28 @@ func TestStoreThatDies(t *testing.T) {
 	}
 }
 
+// A version that takes the place of another of the same features makes its rows by the
+// same plan: what was read of accounts stays in memory.
+func TestPlanOutlivesItsVersion(t *testing.T) {
+	f := withFacts(t, Config{})
+	serving := func() *version { return f.server.state.Load().models["renewal"].aliases[registry.Champion].version }
+	was := serving()
+	a := *was.scorer.Artifact()
+	a.Manifest.Seed++
+	files, err := a.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := f.registry.Publish(t.Context(), "renewal", files, registry.Event{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStatus(t, f.put(t, "/v1/models/renewal/aliases/champion", fmt.Sprintf(`{"version": %d}`, n)), 200)
+	if is := serving(); is == was || is.number != n || is.live.plan != was.live.plan {
+		t.Errorf("version %d has a plan of its own", is.number)
+	}
+}
+
 // failing is a store that can be made to fail.
 type failing struct {
 	online.Store

@@ -251,7 +251,7 @@ func (s *Server) load(name string, number int, have ...*model) (v *version, fres
 	}
 	manifest := &scorer.Artifact().Manifest
 	v = &version{
-		name: name, number: number, hash: manifest.Hash, scorer: scorer, live: liveOf(scorer.Artifact()),
+		name: name, number: number, hash: manifest.Hash, scorer: scorer, live: liveOf(scorer.Artifact(), have),
 		leftOut: make(map[string]string), scores: make(map[string]prometheus.Counter),
 	}
 	v.columns = columnsOf(scorer)
@@ -296,12 +296,17 @@ func (m *model) at(alias string) pointer {
 
 // find gives a version that is loaded; nil if it is not.
 func (m *model) find(number int) *version {
+	return m.any(func(v *version) bool { return v.number == number })
+}
+
+// any gives a version that is loaded and of which is says so; nil if there is none.
+func (m *model) any(is func(v *version) bool) *version {
 	for _, p := range m.aliases {
-		if p.version != nil && p.version.number == number {
+		if p.version != nil && is(p.version) {
 			return p.version
 		}
 	}
-	if v := m.canary.version; v != nil && v.number == number {
+	if v := m.canary.version; v != nil && is(v) {
 		return v
 	}
 	return nil
