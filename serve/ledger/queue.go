@@ -189,7 +189,7 @@ const (
 	chunkEntries = 512
 	// entryBytes are what an entry takes beside its bytes, about.
 	entryBytes = 80
-	maxSpare   = 8
+	maxSpare   = 4
 )
 
 func (q *queue) open(most int) {
