@@ -41,10 +41,7 @@ func (c *Collection) List(i int) ([]Fact, error) {
 
 // list gives the rows of a batch as facts, ordered by account.
 func (b *Batch) list(source string, names []string) []Fact {
-	order := make([]int, len(b.Occurred))
-	for i := range order {
-		order[i] = i
-	}
+	order := firstRows(len(b.Occurred))
 	slices.SortFunc(order, b.compare)
 	out := make([]Fact, 0, len(order))
 	nameless := 0

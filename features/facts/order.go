@@ -33,10 +33,7 @@ func (b *Batch) Settle(accounts int) Facts {
 		order, until = b.versions()
 	}
 	if order == nil && !b.inOrder() {
-		order = make([]int, len(b.Occurred))
-		for i := range order {
-			order[i] = i
-		}
+		order = firstRows(len(b.Occurred))
 	}
 	b.sort(order)
 	return b.gather(order, until, accounts)

@@ -3,6 +3,7 @@ package online
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"path/filepath"
 	"testing"
@@ -48,24 +49,39 @@ func trialFacts(rng *rand.Rand, account string, now int64) (list []facts.Fact) {
 	}})
 }
 
+// trialStores are an empty store of each kind that needs no server.
+func trialStores(b *testing.B) iter.Seq2[string, Store] {
+	return func(yield func(string, Store) bool) {
+		for _, at := range []string{"memory:", "sqlite:" + filepath.Join(b.TempDir(), "facts.db")} {
+			s, err := Open(b.Context(), at)
+			if err != nil {
+				b.Fatal(err)
+			}
+			more := yield(at[:6], s)
+			if err := s.Close(); err != nil {
+				b.Fatal(err)
+			}
+			if !more {
+				return
+			}
+		}
+	}
+}
+
 // BenchmarkRow makes the row of an account that is not in memory, from each store.
 func BenchmarkRow(b *testing.B) {
 	const accounts = 100
 	plan := planOf(b, trialFile)
-	for _, at := range []string{"memory:", "sqlite:" + filepath.Join(b.TempDir(), "facts.db")} {
-		s, err := Open(b.Context(), at)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer s.Close()
-		rng, now := rand.New(rand.NewPCG(1, 1)), time.Date(2025, 7, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+	now := time.Date(2025, 7, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+	for kind, s := range trialStores(b) {
+		rng := rand.New(rand.NewPCG(1, 1))
 		for i := range accounts {
 			if err := s.Append(b.Context(), trialFacts(rng, fmt.Sprint("S-", i), now)); err != nil {
 				b.Fatal(err)
 			}
 		}
 		live := NewAccounts(s, 0) // which keeps nothing
-		b.Run(at[:6], func(b *testing.B) {
+		b.Run(kind, func(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				if _, err := live.Row(context.Background(), plan, fmt.Sprint("S-", i%accounts), now); err != nil {
@@ -78,15 +94,11 @@ func BenchmarkRow(b *testing.B) {
 
 // BenchmarkAppend adds batches of 200 facts of other accounts.
 func BenchmarkAppend(b *testing.B) {
-	for _, at := range []string{"memory:", "sqlite:" + filepath.Join(b.TempDir(), "facts.db")} {
-		s, err := Open(b.Context(), at)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer s.Close()
-		rng, now := rand.New(rand.NewPCG(1, 1)), time.Date(2025, 7, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+	now := time.Date(2025, 7, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+	for kind, s := range trialStores(b) {
+		rng := rand.New(rand.NewPCG(1, 1))
 		list := trialFacts(rng, "A", now)[:200]
-		b.Run(at[:6], func(b *testing.B) {
+		b.Run(kind, func(b *testing.B) {
 			b.ReportAllocs()
 			for n := 0; b.Loop(); n++ {
 				for i := range list {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"testing"
 
-	"propensity/datasets"
 	"propensity/features/facts"
 )
 
@@ -111,27 +110,4 @@ func TestChangesOfOtherProcesses(t *testing.T) {
 	if after := versions(); after != before {
 		t.Errorf("nothing was added, and the versions are %v, before %v", after, before)
 	}
-}
-
-// BenchmarkSQLiteAppend is what a fact costs from Append to the disk; its calls are of 200
-// facts, of 20,000 accounts in turn.
-func BenchmarkSQLiteAppend(b *testing.B) {
-	ctx := context.Background()
-	s, err := Open(ctx, "sqlite:"+filepath.Join(b.TempDir(), "facts.db"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close()
-	batch := make([]facts.Fact, 200)
-	n := 0
-	for b.Loop() {
-		for i := range batch {
-			batch[i] = fact(fmt.Sprintf("A-%d", n*7919%20_000), fmt.Sprint(n), int64(n), datasets.MissingTime, "login")
-			n++
-		}
-		if err := s.Append(ctx, batch); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/fact")
 }
