@@ -35,6 +35,9 @@ type runner struct {
 	last    int64 // what the clock said when it was last looked at; 0: it was not yet
 }
 
+// lease is how long a delivery is taken for.
+func (n *Notifier) lease() time.Duration { return n.cfg.Timeout + leaseMargin }
+
 // Run delivers until ctx is done; what is under way then may take two seconds more, and
 // is given back after that, to be sent by the next Run. While the database is away it
 // tries on.
@@ -217,7 +220,7 @@ func (r *runner) take(ctx context.Context, tx *sql.Tx, id string) (taken []*parc
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	until := r.now() + (r.cfg.Timeout + leaseMargin).Microseconds()
+	until := r.now() + r.lease().Microseconds()
 	for _, p := range taken {
 		if _, err := tx.ExecContext(ctx, r.cfg.DB.Rebind(`UPDATE notify_deliveries SET due = ?, lease = ? WHERE endpoint = ? AND event = ?`), until, p.lease, id, p.event); err != nil {
 			return nil, err
@@ -235,7 +238,7 @@ func (r *runner) record(ctx context.Context, tx *sql.Tx, a *attempt) (string, er
 		return err
 	}
 	e, id := a.endpoint.ID, a.event
-	at := a.at.UnixMicro()
+	at := min(a.at.UnixMicro(), r.now()) // the clock may have been set back since
 	if a.stopped {
 		return "", exec(`UPDATE notify_deliveries SET due = ?, lease = '' WHERE endpoint = ? AND event = ? AND lease = ?`, r.now(), e, id, a.lease)
 	}
@@ -282,7 +285,7 @@ func (r *runner) slowDown(ctx context.Context, tx *sql.Tx, a *attempt) error {
 	if e.slow == a.endpoint.slow {
 		e.slow++
 	}
-	until := max(e.SlowUntil, a.at.Add(pause(e.slow, a.after)).UnixMicro())
+	until := max(e.SlowUntil, min(a.at.UnixMicro(), r.now())+pause(e.slow, a.after).Microseconds())
 	if _, err := tx.ExecContext(ctx, r.cfg.DB.Rebind(`UPDATE notify_endpoints SET slow = ?, slow_until = ? WHERE id = ?`), e.slow, until, e.ID); err != nil {
 		return fmt.Errorf("endpoint %s: %w", e.ID, err)
 	}

@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"database/sql"
+	"math"
 	"time"
 )
 
@@ -10,16 +11,21 @@ import (
 const setBack = time.Minute
 
 // mend makes due what waits for a clock that was set back since: what was tried in what
-// is now the future, and what was to be sent at once then. Otherwise it would wait for as
-// long again as the clock had been ahead. The pause of an endpoint ends if it lasts more
-// than most from now: a receiver that still has too much to do says so again.
+// is now the future, what was to be sent at once then, and what a process that is gone
+// took then. Otherwise it would wait for as long again as the clock had been ahead. The
+// pause of an endpoint ends if it lasts more than most from now: a receiver that still has
+// too much to do says so again.
 func (r *runner) mend(ctx context.Context, most time.Duration) error {
 	now := r.now()
 	future := now + setBack.Microseconds()
+	taken := future + r.lease().Microseconds()
+	if r.all > 0 { // by this process, which is sending it
+		taken = math.MaxInt64
+	}
 	return r.cfg.DB.Update(ctx, func(tx *sql.Tx) error {
 		// By endpoint, as the index of what waits is.
 		_, err := tx.ExecContext(ctx, r.cfg.DB.Rebind(`UPDATE notify_deliveries SET due = ? WHERE endpoint IN (SELECT id FROM notify_endpoints) AND state = ? AND due > ?
-			AND lease = '' AND (tried > ? OR attempts = 0)`), now, StateWaiting, future, future)
+			AND (lease = '' AND (tried > ? OR attempts = 0) OR lease <> '' AND due > ?)`), now, StateWaiting, future, future, taken)
 		if err != nil {
 			return err
 		}

@@ -63,6 +63,53 @@ func TestClockPutRight(t *testing.T) {
 	})
 }
 
+// What was under way while the clock was put right does not wait that day either: not if
+// its answer came before and is written after, and not if its process ended meanwhile.
+func TestClockPutRightUnderWay(t *testing.T) {
+	each(t, func(t *testing.T, db *database.DB) {
+		ctx := context.Background()
+		c := newClock()
+		n, r := newNotifier(db, c), newReceiver(t, c)
+		r.answers(status(http.StatusTooManyRequests))
+		e := r.add(t, n, Endpoint{})
+		begin := func() *runner {
+			return &runner{Notifier: n, busy: map[string]int{}, ended: make(chan attempt), swept: n.now(), until: n.now(), sending: ctx}
+		}
+		turn := func(r *runner, under int) {
+			t.Helper()
+			if err := r.turn(ctx); err != nil || r.all != under {
+				t.Fatalf("%d are under way, want %d: %v", r.all, under, err)
+			}
+		}
+		c.advance(24 * time.Hour)
+		tell(t, n, bandChanged("A", "churn"))
+		first := begin()
+		turn(first, 1)
+		answer := <-first.ended
+		c.advance(-24 * time.Hour)
+		turn(first, 1)
+		first.end(answer)
+		turn(first, 0)
+		soon := n.now() + (6 * time.Second).Microseconds()
+		now, err := n.Endpoint(ctx, e.ID)
+		if d := deliveriesOf(t, n, e.ID, "")[0]; err != nil || d.Attempts != 1 || d.Due > soon || d.Tried != n.now() || now.SlowUntil > soon {
+			t.Errorf("%+v, %+v, %v", d, now, err)
+		}
+
+		c.advance(24 * time.Hour)
+		turn(first, 1)
+		<-first.ended                           // and nothing is written of it
+		c.advance(10*time.Second - 24*time.Hour) // its receiver has been spared long enough
+		second := begin()
+		turn(second, 1)
+		second.end(<-second.ended)
+		turn(second, 0)
+		if d := deliveriesOf(t, n, e.ID, "")[0]; d.Attempts != 2 {
+			t.Errorf("%+v", d)
+		}
+	})
+}
+
 // A clock that goes on, and one that is set back by less than a minute, makes nothing due.
 func TestClockGoesOn(t *testing.T) {
 	c := newClock()
