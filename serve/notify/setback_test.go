@@ -98,7 +98,7 @@ func TestClockPutRightUnderWay(t *testing.T) {
 
 		c.advance(24 * time.Hour)
 		turn(first, 1)
-		<-first.ended                           // and nothing is written of it
+		<-first.ended                            // and nothing is written of it
 		c.advance(10*time.Second - 24*time.Hour) // its receiver has been spared long enough
 		second := begin()
 		turn(second, 1)
