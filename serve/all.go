@@ -38,6 +38,7 @@ func (s *Server) scoreAll(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
+	defer s.hurry()()
 	now := s.now()
 	var q allRequest
 	if err := q.decode(w.body.Bytes(), now, s.cfg.MaxFields); err != nil {
@@ -81,7 +82,7 @@ func (s *Server) scoreAll(c *gin.Context) {
 	out.WriteString(`],"warnings":`)
 	out.Write(bytes.TrimSuffix(warnings, []byte("\n")))
 	out.WriteString("}\n")
-	c.Data(http.StatusOK, "application/json", out.Bytes())
+	sendJSON(c, out.Bytes())
 }
 
 // accountText is the account as JSON; "" is null.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -65,11 +66,27 @@ func (s *Server) score(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
+	defer s.hurry()()
 	if err := s.scoreRow(c, w, v, w.body.Bytes(), s.now(), ""); err != nil {
 		s.fail(c, err)
 		return
 	}
-	c.Data(http.StatusOK, "application/json", w.out.Bytes())
+	sendJSON(c, w.out.Bytes())
+}
+
+// hurry tells the store of facts that an answer is waited for, until done is called.
+func (s *Server) hurry() (done func()) {
+	if s.accounts == nil {
+		return func() {}
+	}
+	return s.accounts.Hurry()
+}
+
+// sendJSON answers 200, and has it sent before it returns.
+func sendJSON(c *gin.Context, body []byte) {
+	c.Header("Content-Length", strconv.Itoa(len(body)))
+	c.Data(http.StatusOK, "application/json", body)
+	c.Writer.Flush()
 }
 
 // scoreRow answers one request text into w.out: one line of JSON. The request

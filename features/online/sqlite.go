@@ -54,7 +54,7 @@ func openSQLite(ctx context.Context, path string) (Store, error) {
 	db := sql.OpenDB(sqliteConnector{path, 8 << 10})
 	db.SetMaxOpenConns(max(4, runtime.GOMAXPROCS(0)))
 	db.SetMaxIdleConns(4)
-	s := &sqliteStore{db: db, writer: &sqliteWriter{path: path}, readers: make(chan *sqliteReader, max(4, runtime.GOMAXPROCS(0)))}
+	s := &sqliteStore{db: db, writer: &sqliteWriter{path: path, way: newWay()}, readers: make(chan *sqliteReader, max(4, runtime.GOMAXPROCS(0)))}
 	for range cap(s.readers) {
 		s.readers <- &sqliteReader{path: path}
 	}

@@ -15,6 +15,7 @@ import (
 // through database/sql, whose locks and conversions cost as much as the writing.
 type sqliteWriter struct {
 	path   string
+	way    *way
 	conn   driver.Conn
 	adds   map[int]driver.Stmt // addVersions, by how many
 	finds  map[int]driver.Stmt // findNewest
@@ -139,7 +140,9 @@ func (w *sqliteWriter) write(ctx context.Context, list []record) (changed []stri
 	// A statement that can be given up costs the driver a goroutine. Within a transaction
 	// none waits for anybody.
 	step := context.WithoutCancel(ctx)
+	w.way.begin()
 	for len(list) > 0 {
+		w.way.pass()
 		if err := ctx.Err(); err != nil {
 			return nil, 0, err
 		}
@@ -153,6 +156,7 @@ func (w *sqliteWriter) write(ctx context.Context, list []record) (changed []stri
 		}
 		list = list[n:]
 	}
+	w.way.pass()
 	if len(changed) > 0 {
 		if _, err := w.count.(driver.StmtExecContext).ExecContext(ctx, nil); err != nil {
 			return nil, 0, err
@@ -270,5 +274,5 @@ func (w *sqliteWriter) close() {
 	if w.conn != nil {
 		_ = w.conn.Close() // what is committed is committed
 	}
-	*w = sqliteWriter{path: w.path}
+	*w = sqliteWriter{path: w.path, way: w.way}
 }
