@@ -35,8 +35,10 @@ const (
 	// maxGroup bounds the records of a transaction that further calls are gathered
 	// into: what a call waits for those that came before it stays short.
 	maxGroup = 256
-	// writeTimeout bounds one transaction.
+	// writeTimeout and, for each record, writeEach bound one transaction: a hundred times
+	// what it takes, as a writer of low priority may get a tenth of a busy processor.
 	writeTimeout = 20 * time.Second
+	writeEach    = 2 * time.Millisecond
 )
 
 // errClosed is an Append after Close.
@@ -103,7 +105,7 @@ func (c *committer) commit(first *call) {
 		slices.SortStableFunc(records, compareNames)
 	}
 	// Whoever has stopped waiting, the others have not.
-	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout+time.Duration(len(records))*writeEach)
 	defer cancel()
 	err := c.write(ctx, records)
 	if err == nil && c.sync != nil {
