@@ -45,6 +45,7 @@ func proveFuzz(ctx context.Context, r *run) error {
 	}
 	at := runtime.NumCPU()
 	r.n = min(r.n, (len(targets)+at-1)/at)
+	r.state.Tally["targets in all"] = len(targets)
 	known := fuzzed{path: filepath.Join(filepath.Dir(r.dir), "fuzzed.json"), commits: map[string]string{}}
 	if err := known.read(); err != nil {
 		return err
