@@ -82,7 +82,7 @@ func (s *Server) scoreAll(c *gin.Context) {
 	out.WriteString(`],"warnings":`)
 	out.Write(bytes.TrimSuffix(warnings, []byte("\n")))
 	out.WriteString("}\n")
-	sendJSON(c, out.Bytes())
+	c.Data(http.StatusOK, "application/json", out.Bytes())
 }
 
 // accountText is the account as JSON; "" is null.

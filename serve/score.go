@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -71,7 +70,7 @@ func (s *Server) score(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	sendJSON(c, w.out.Bytes())
+	c.Data(http.StatusOK, "application/json", w.out.Bytes())
 }
 
 // hurry tells the store of facts that an answer is waited for, until done is called.
@@ -80,13 +79,6 @@ func (s *Server) hurry() (done func()) {
 		return func() {}
 	}
 	return s.accounts.Hurry()
-}
-
-// sendJSON answers 200, and has it sent before it returns.
-func sendJSON(c *gin.Context, body []byte) {
-	c.Header("Content-Length", strconv.Itoa(len(body)))
-	c.Data(http.StatusOK, "application/json", body)
-	c.Writer.Flush()
 }
 
 // scoreRow answers one request text into w.out: one line of JSON. The request
