@@ -143,6 +143,9 @@ func (r *runner) due(ctx context.Context) (due []Endpoint, err error) {
 
 // write writes the results and takes what is due in one transaction, then sends it.
 func (r *runner) write(ctx context.Context, due []Endpoint) error {
+	for i := range r.results { // the clock may have been set back since they ended
+		r.results[i].at = min(r.results[i].at, r.now())
+	}
 	var taken []*parcel
 	var results []string
 	err := r.cfg.DB.Update(ctx, func(tx *sql.Tx) error {
@@ -238,25 +241,24 @@ func (r *runner) record(ctx context.Context, tx *sql.Tx, a *attempt) (string, er
 		return err
 	}
 	e, id := a.endpoint.ID, a.event
-	at := min(a.at.UnixMicro(), r.now()) // the clock may have been set back since
 	if a.stopped {
 		return "", exec(`UPDATE notify_deliveries SET due = ?, lease = '' WHERE endpoint = ? AND event = ? AND lease = ?`, r.now(), e, id, a.lease)
 	}
 	made := a.made + 1
 	if a.failure == "" {
 		return "done", errors.Join(
-			exec(`UPDATE notify_deliveries SET state = ?, attempts = ?, lease = '', tried = ?, status = ?, error = '' WHERE endpoint = ? AND event = ?`, StateDone, made, at, a.status, e, id),
+			exec(`UPDATE notify_deliveries SET state = ?, attempts = ?, lease = '', tried = ?, status = ?, error = '' WHERE endpoint = ? AND event = ?`, StateDone, made, a.at, a.status, e, id),
 			// Unless it slowed down after this was sent.
 			exec(`UPDATE notify_endpoints SET slow = 0, slow_until = 0 WHERE id = ? AND slow > 0 AND slow = ?`, e, a.endpoint.slow))
 	}
 	result, state := "failed", StateWaiting
 	next, more := wait(e, id, made)
-	due := at + max(next, a.after).Microseconds()
+	due := a.at + max(next, a.after).Microseconds()
 	if !more || a.status == http.StatusGone {
 		result, state = "dead", StateDead
 	}
 	if err := exec(`UPDATE notify_deliveries SET state = ?, attempts = ?, due = ?, lease = '', tried = ?, status = ?, error = ? WHERE endpoint = ? AND event = ? AND lease = ?`,
-		state, made, due, at, a.status, a.failure, e, id, a.lease); err != nil {
+		state, made, due, a.at, a.status, a.failure, e, id, a.lease); err != nil {
 		return "", err
 	}
 	switch {
@@ -285,7 +287,7 @@ func (r *runner) slowDown(ctx context.Context, tx *sql.Tx, a *attempt) error {
 	if e.slow == a.endpoint.slow {
 		e.slow++
 	}
-	until := max(e.SlowUntil, min(a.at.UnixMicro(), r.now())+pause(e.slow, a.after).Microseconds())
+	until := max(e.SlowUntil, a.at+pause(e.slow, a.after).Microseconds())
 	if _, err := tx.ExecContext(ctx, r.cfg.DB.Rebind(`UPDATE notify_endpoints SET slow = ?, slow_until = ? WHERE id = ?`), e.slow, until, e.ID); err != nil {
 		return fmt.Errorf("endpoint %s: %w", e.ID, err)
 	}

@@ -24,8 +24,8 @@ type parcel struct {
 // attempt is what came of sending a parcel.
 type attempt struct {
 	*parcel
-	at      time.Time // when it ended
-	status  int       // 0: no answer
+	at      int64 // when it ended, µs since 1970 UTC; not later than when it is written
+	status  int   // 0: no answer
 	after   time.Duration
 	failure string // "": a 2xx came back
 	stopped bool   // the process ends: it was no attempt
@@ -41,7 +41,8 @@ func (n *Notifier) send(ctx context.Context, p *parcel) attempt {
 	limited, cancel := context.WithTimeout(ctx, n.cfg.Timeout)
 	defer cancel()
 	status, header, err := n.post(limited, p)
-	a.at, a.status = n.cfg.Now(), status
+	now := n.cfg.Now()
+	a.at, a.status = now.UnixMicro(), status
 	var private *privateError
 	switch {
 	case err == nil && status/100 == 2:
@@ -50,7 +51,7 @@ func (n *Notifier) send(ctx context.Context, p *parcel) attempt {
 		if status/100 == 3 {
 			a.failure += ": redirects are not followed; change the URL of the webhook"
 		}
-		a.after = retryAfter(header.Get("Retry-After"), a.at)
+		a.after = retryAfter(header.Get("Retry-After"), now)
 	case ctx.Err() != nil:
 		a.stopped = true
 	case errors.As(err, &private):
