@@ -44,8 +44,8 @@ started) are left out, counted and told.`,
 			if o.Memory, err = parseBytes(memory); err != nil {
 				return err
 			}
-			if o.AsOf, err = parseInstant(asOf); err != nil {
-				return fmt.Errorf("%w: --as-of %w", errUsage, err)
+			if o.AsOf, err = timeFlag("--as-of", asOf); err != nil {
+				return err
 			}
 			if o.Threads < 0 {
 				return fmt.Errorf("%w: --threads %d: use 1 or more", errUsage, o.Threads)
@@ -63,19 +63,6 @@ started) are left out, counted and told.`,
 	f.StringVar(&memory, "memory", "", "`limit`, such as 512MB or 4GB, of the facts kept in memory; more go to a temporary file (default: 512MB)")
 	f.IntVar(&o.Threads, "threads", 0, "`number` of processors to use (default: all)")
 	return c
-}
-
-// parseInstant reads a date or a time; "" is 0.
-func parseInstant(s string) (int64, error) {
-	if s == "" {
-		return 0, nil
-	}
-	for _, layout := range []string{time.DateOnly, time.RFC3339} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UnixMicro(), nil
-		}
-	}
-	return 0, fmt.Errorf("%q: write 2006-01-02 or 2006-01-02T15:04:05Z", s)
 }
 
 // features reads what the project file says of features, and finds its directory.

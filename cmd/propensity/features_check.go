@@ -33,9 +33,9 @@ Exit code 3: there are errors.`,
   propensity features check --json | jq '.sources[].findings[] | select(.severity == "error")'`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			now, err := parseInstant(asOf)
+			now, err := timeFlag("--as-of", asOf)
 			if err != nil {
-				return fmt.Errorf("%w: --as-of %w", errUsage, err)
+				return err
 			}
 			if now == 0 {
 				now = time.Now().UnixMicro()

@@ -73,8 +73,8 @@ func (a *app) featuresSQL(ctx context.Context, o featuresSQLOptions) error {
 		}
 		options.Tables[source] = table
 	}
-	if options.AsOf, err = parseInstant(o.asOf); err != nil {
-		return fmt.Errorf("%w: --as-of %w", errUsage, err)
+	if options.AsOf, err = timeFlag("--as-of", o.asOf); err != nil {
+		return err
 	}
 	p, dir, err := a.features()
 	if err != nil {

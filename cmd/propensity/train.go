@@ -73,8 +73,8 @@ docs/TRAINING.md is the guide.`,
 			if in.memory, err = parseBytes(memory); err != nil {
 				return err
 			}
-			if tables.AsOf, err = parseInstant(asOf); err != nil {
-				return fmt.Errorf("%w: --as-of %w", errUsage, err)
+			if tables.AsOf, err = timeFlag("--as-of", asOf); err != nil {
+				return err
 			}
 			if !slices.Contains(promoteModes(), promote) {
 				return fmt.Errorf("%w: --promote %q: use %s", errUsage, promote, strings.Join(promoteModes(), ", "))
