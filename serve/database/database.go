@@ -82,11 +82,12 @@ func Open(ctx context.Context, address string) (*DB, error) {
 	return nil, fmt.Errorf("%w: %q: it is neither sqlite:PATH nor a postgres:// address", ErrAddress, scheme+":...")
 }
 
-// sqliteConnector opens connections to a file, each with a megabyte of its pages in memory.
+// sqliteConnector opens connections to a file, each with a megabyte of its pages in memory,
+// or with the two that a transaction has changed: what it writes early it often writes twice.
 type sqliteConnector string
 
 func (path sqliteConnector) Connect(context.Context) (driver.Conn, error) {
-	query := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(10000)", "journal_mode(wal)", "synchronous(full)", "foreign_keys(on)", "cache_size(-1000)"}}
+	query := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(10000)", "journal_mode(wal)", "synchronous(full)", "foreign_keys(on)", "cache_size(-1000)", "cache_spill(500)"}}
 	name := url.URL{Scheme: "file", Path: string(path), OmitHost: true, RawQuery: query.Encode()}
 	return (&sqlite.Driver{}).Open(name.String())
 }

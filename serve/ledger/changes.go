@@ -43,16 +43,19 @@ func (l *Ledger) findChanges(ctx context.Context, tx *sql.Tx, list []*chunk) ([]
 		if !e.counts() {
 			return
 		}
-		p := pair{string(account), e.version.model}
-		was := known[p]
-		if was != nil && was.asOf > e.asOf {
+		was := known[pair{string(account), e.version.model}]
+		switch {
+		case was == nil:
+			known[pair{string(account), e.version.model}] = &last{string(band), e.probability, e.asOf}
+			return
+		case was.asOf > e.asOf:
 			return // it is of an earlier moment
-		}
-		if was != nil && was.band != string(band) {
-			out = append(out, Change{At: e.at, Account: p.account, Model: p.model, Version: e.version.version,
+		case was.band != string(band):
+			out = append(out, Change{At: e.at, Account: string(account), Model: e.version.model, Version: e.version.version,
 				From: was.band, To: string(band), Was: was.probability, Is: e.probability})
+			was.band = string(band)
 		}
-		known[p] = &last{string(band), e.probability, e.asOf}
+		was.probability, was.asOf = e.probability, e.asOf
 	})
 	return out, nil
 }

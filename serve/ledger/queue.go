@@ -288,11 +288,12 @@ func (q *queue) size() (scores, bytes int64) {
 	return q.come - q.done, int64(q.bytes)
 }
 
-// hurried says that the queue should be emptied at once.
+// hurried says that the queue should be emptied at once: there is enough for a transaction,
+// it fills up, or somebody waits.
 func (q *queue) hurried() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.closed || len(q.full) > 0 || q.done < q.wanted
+	return q.closed || len(q.full) >= maxGroup || 4*q.bytes >= q.most || q.done < q.wanted
 }
 
 // rest says whether there is something to do, and whether nothing more will come.
