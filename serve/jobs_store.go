@@ -89,7 +89,7 @@ func (a *storeAccounts) Next() (*jobs.Page, error) {
 	for len(a.cells[0]) < jobPage {
 		account, err, more := a.ask()
 		if err != nil {
-			return nil, storeError(err)
+			return nil, awayForNow(err)
 		}
 		if !more {
 			break
@@ -139,7 +139,15 @@ func (a *storeAccounts) add(account string, skipped *jobs.Skipped) error {
 	case errors.Is(err, facts.ErrFact), errors.Is(err, build.ErrProject), errors.Is(err, features.ErrType), errors.Is(err, models.ErrScore):
 		skipped.Refused++
 	default:
-		return storeError(err)
+		return awayForNow(err)
 	}
 	return nil
+}
+
+// awayForNow marks errors of a store that may answer later.
+func awayForNow(err error) error {
+	if err = storeError(err); errors.Is(err, online.ErrUnavailable) {
+		return fmt.Errorf("%w (%w)", err, jobs.ErrAway)
+	}
+	return err
 }

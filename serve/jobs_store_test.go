@@ -176,7 +176,7 @@ func (s *awayStore) Facts(ctx context.Context, account string, since online.Sinc
 	return s.Store.Facts(ctx, account, since)
 }
 
-// A store that stops to answer ends a job of it, which says so.
+// Of a store that stops to answer, a job waits for more.
 func TestJobOfAStoreThatGoesAway(t *testing.T) {
 	f := withFacts(t, Config{})
 	aboutAccounts(t, f)
@@ -190,7 +190,7 @@ func TestJobOfAStoreThatGoesAway(t *testing.T) {
 	}
 	defer a.Close()
 	a.(*storeAccounts).accounts = online.NewAccounts(&awayStore{f.server.cfg.Store, 5}, 0)
-	if p, err := a.Next(); !errors.Is(err, online.ErrUnavailable) {
+	if p, err := a.Next(); !errors.Is(err, online.ErrUnavailable) || !errors.Is(err, jobs.ErrAway) {
 		t.Errorf("%+v, %v", p, err)
 	}
 }

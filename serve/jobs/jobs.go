@@ -32,6 +32,8 @@ var (
 	ErrEnded = errors.New("the job has ended")
 	// ErrFull is a queue that takes no more jobs.
 	ErrFull = errors.New("too many jobs wait")
+	// ErrAway is wrapped by errors of Accounts that may answer later: the job is tried again.
+	ErrAway = errors.New("tried again for an hour")
 )
 
 // Spec is what a job is to do. Paths are within the directory of the jobs.
@@ -85,8 +87,8 @@ type Job struct {
 	Ended   int64              `json:"ended,omitempty"`
 	Rows    int                `json:"rows"`              // scored and on disk
 	Skipped *Skipped           `json:"skipped,omitempty"` // of a job of the store
-	Cause   string             `json:"cause,omitempty"`
-	Input   string             `json:"input,omitempty"` // size and time of the file when it was begun
+	Cause   string             `json:"cause,omitempty"`   // why it ended or, while it runs, waits
+	Input   string             `json:"input,omitempty"`   // size and time of the file when it was begun
 	Changes *stream.Comparison `json:"changes,omitempty"`
 }
 
@@ -110,6 +112,8 @@ type Config struct {
 	// Queue is how many jobs may wait; default 100.
 	Queue  int
 	Logger *slog.Logger
+
+	firstRetry, patience time.Duration // of tests
 }
 
 // Runner does the jobs of a directory. Only one may be at work on it.
@@ -137,6 +141,9 @@ func Open(c Config) (*Runner, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.patience == 0 {
+		c.firstRetry, c.patience = time.Second, time.Hour
 	}
 	root, err := os.OpenRoot(c.Dir)
 	if err != nil {

@@ -30,7 +30,7 @@ func (r *Runner) Run(ctx context.Context) {
 			if j == nil {
 				break
 			}
-			r.end(ctx, j, r.do(one, j))
+			r.end(ctx, j, r.persist(one, j))
 		}
 	}
 }
@@ -87,6 +87,43 @@ func (r *Runner) told(err error) string {
 
 func (r *Runner) at(path string) string { return filepath.Join(r.cfg.Dir, path) }
 
+// lastRetry bounds what is waited before a job is tried again.
+const lastRetry = 30 * time.Second
+
+// persist does a job. One whose store does not answer goes on from its last piece once the
+// store answers, unless for so long nothing has been scored that it fails.
+func (r *Runner) persist(ctx context.Context, j *Job) error {
+	wait, scored, since := r.cfg.firstRetry, -1, time.Now()
+	for {
+		err := r.do(ctx, j)
+		if !errors.Is(err, ErrAway) {
+			return err
+		}
+		if j.Rows > scored {
+			wait, scored, since = r.cfg.firstRetry, j.Rows, time.Now()
+		}
+		if time.Since(since) > r.cfg.patience {
+			return err
+		}
+		r.cfg.Logger.Warn("job waits", "job", j.ID, "model", j.Spec.Model, "rows", j.Rows, "error", err)
+		if err := r.update(j, func(j *Job) {
+			if !j.State.ended() {
+				j.Cause = r.told(err)
+			}
+		}); err != nil {
+			return err
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+		wait = min(2*wait, lastRetry)
+	}
+}
+
 // do scores what is not scored yet, and puts the pieces together.
 func (r *Runner) do(ctx context.Context, j *Job) error {
 	scorer, err := r.cfg.Load(j.Spec.Model, j.Spec.Version)
@@ -100,7 +137,7 @@ func (r *Runner) do(ctx context.Context, j *Job) error {
 		}
 		if err := r.update(j, func(j *Job) {
 			if j.State != Cancelled {
-				j.State = Finishing
+				j.State, j.Cause = Finishing, ""
 			}
 		}); err != nil {
 			return err

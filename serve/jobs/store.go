@@ -19,7 +19,8 @@ type Accounts interface {
 	// Columns are those of every page, the account first.
 	Columns() []string
 	// Next gives some more: the same number of rows each time, but for the last, so that
-	// what is made of them is the same wherever a job goes on; io.EOF after the last.
+	// what is made of them is the same wherever a job goes on; io.EOF after the last. An
+	// error that wraps ErrAway is of a store that may answer later.
 	Next() (*Page, error)
 	// Close lets go of the store.
 	Close()
@@ -122,7 +123,9 @@ func (r *Runner) mark(j *Job, in stream.Source, k int) error {
 func (r *Runner) count(j *Job, in stream.Source, rows int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	j.Rows += rows
+	if j.Rows += rows; rows > 0 {
+		j.Cause = "" // of having waited
+	}
 	if s, ok := in.(*storeRows); ok {
 		skipped := s.place.Skipped
 		j.Skipped = &skipped

@@ -139,7 +139,70 @@ func TestJobOfTheStoreIsThatOfItsTable(t *testing.T) {
 	}
 }
 
-// A store that does not answer ends a job with the reason; one without accounts gives the
+// brokenStore does not answer after so many pages.
+type brokenStore struct {
+	Accounts
+	left int
+}
+
+func (s *brokenStore) Next() (*Page, error) {
+	if s.left--; s.left < 0 {
+		return nil, fmt.Errorf("gone (%w)", ErrAway)
+	}
+	return s.Accounts.Next()
+}
+
+// A job of a store that does not answer waits, says why, and goes on from its last piece,
+// to the same bytes; it fails once nothing was scored for long.
+func TestJobOfAStoreThatComesBack(t *testing.T) {
+	dir := t.TempDir()
+	c := testConfig(dir)
+	c.firstRetry, c.patience = time.Millisecond, time.Hour
+	opened, back := 0, make(chan bool)
+	c.Accounts = func(ctx context.Context, s *Spec, scorer *models.Scorer, after string) (Accounts, error) {
+		in, err := openStore(ctx, s, scorer, after)
+		if s.Out != "broken.csv" {
+			return in, err
+		}
+		switch opened++; opened {
+		case 1: // a piece has 4 pages here
+			return &brokenStore{in, 6}, err
+		case 2:
+			return &brokenStore{in, 1}, err
+		}
+		<-back // it is looked at
+		<-back
+		return in, err
+	}
+	r := start(t, c)
+	ended(t, r, add(t, r, Spec{From: FromStore, Out: "whole.csv"}))
+	id := add(t, r, Spec{From: FromStore, Out: "broken.csv"})
+	back <- true
+	if j, err := r.Get(id); err != nil || j.State != Running || j.Cause != "gone (tried again for an hour)" || j.Rows != 4*storePage {
+		t.Errorf("waits: %+v, %v", j, err)
+	}
+	back <- true
+	j := ended(t, r, id)
+	if j.State != Done || j.Cause != "" || j.Rows != storeRowsAll || opened != 3 {
+		t.Errorf("opened %d times: %+v", opened, j)
+	}
+	if read(t, filepath.Join(dir, "broken.csv")) != read(t, filepath.Join(dir, "whole.csv")) {
+		t.Error("it is not what a store gives that always answers")
+	}
+	impatient := testConfig(t.TempDir())
+	impatient.firstRetry, impatient.patience = time.Millisecond, 20*time.Millisecond
+	tries := 0
+	impatient.Accounts = func(context.Context, *Spec, *models.Scorer, string) (Accounts, error) {
+		tries++
+		return &brokenStore{&testStore{}, 0}, nil
+	}
+	r = start(t, impatient)
+	if j := ended(t, r, add(t, r, Spec{From: FromStore, Out: "never.csv"})); j.State != Failed || j.Cause != "gone (tried again for an hour)" || tries < 2 {
+		t.Errorf("tried %d times: %+v", tries, j)
+	}
+}
+
+// An error of a store ends a job with the reason; one without accounts gives the
 // columns alone; and where there is none, no job is of it.
 func TestJobOfAStoreThatHasNothing(t *testing.T) {
 	dir := t.TempDir()
