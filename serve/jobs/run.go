@@ -99,6 +99,9 @@ func (r *Runner) persist(ctx context.Context, j *Job) error {
 		if !errors.Is(err, ErrAway) {
 			return err
 		}
+		if ctx.Err() != nil { // which is why it did not answer
+			return ctx.Err()
+		}
 		if j.Rows > scored {
 			wait, scored, since = r.cfg.firstRetry, j.Rows, time.Now()
 		}
