@@ -169,17 +169,18 @@ func TestFailures(t *testing.T) {
 	hang := make(chan struct{})
 	for _, f := range []struct {
 		answer  func(w http.ResponseWriter, r *http.Request)
+		timeout time.Duration
 		status  int
 		failure string
 	}{
-		{status(404), 404, "status 404"},
+		{status(404), 0, 404, "status 404"},
 		{func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, elsewhere.http.URL, http.StatusFound)
-		}, 302, "redirects are not followed"},
-		{func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 0, "EOF"},
-		{func(http.ResponseWriter, *http.Request) { <-hang }, 0, "no answer within 50ms"},
+		}, 0, 302, "redirects are not followed"},
+		{func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 0, 0, "EOF"},
+		{func(http.ResponseWriter, *http.Request) { <-hang }, 50 * time.Millisecond, 0, "no answer within 50ms"},
 	} {
-		n, r := New(Config{DB: sqlite(t), Now: c.now, Poll: time.Millisecond, Private: true, Timeout: 50 * time.Millisecond}), newReceiver(t, c)
+		n, r := New(Config{DB: sqlite(t), Now: c.now, Poll: time.Millisecond, Private: true, Timeout: f.timeout}), newReceiver(t, c)
 		r.answers(f.answer)
 		e := r.add(t, n, Endpoint{})
 		tell(t, n, bandChanged("A", "churn"))

@@ -118,13 +118,13 @@ func TestClockGoesOn(t *testing.T) {
 	e := r.add(t, n, Endpoint{})
 	tell(t, n, bandChanged("A", "churn"))
 	runs(t, n)
-	eventually(t, "failed twice", func() bool {
-		attempts := deliveriesOf(t, n, e.ID, "")[0].Attempts
-		if attempts == 1 {
-			c.advance(6 * time.Second)
-		}
-		return attempts == 2
-	})
+	failed := func(times int) {
+		t.Helper()
+		eventually(t, "failed", func() bool { return deliveriesOf(t, n, e.ID, "")[0].Attempts == times })
+	}
+	failed(1)
+	c.advance(6 * time.Second)
+	failed(2)
 	tells := func(account string) { // a turn was made, with a look at the clock
 		t.Helper()
 		tell(t, n, bandChanged(account, "churn"))
