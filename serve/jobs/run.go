@@ -104,8 +104,7 @@ func (r *Runner) persist(ctx context.Context, j *Job) error {
 		}
 		if j.Rows > scored {
 			wait, scored, since = r.cfg.firstRetry, j.Rows, time.Now()
-		}
-		if time.Since(since) > r.cfg.patience {
+		} else if time.Since(since) > r.cfg.patience {
 			return err
 		}
 		r.cfg.Logger.Warn("job waits", "job", j.ID, "model", j.Spec.Model, "rows", j.Rows, "error", err)
