@@ -83,7 +83,7 @@ func Open(ctx context.Context, address string) (*DB, error) {
 }
 
 // sqliteConnector opens connections to a file, each with a megabyte of its pages in memory,
-// or with the two that a transaction has changed: what it writes early it often writes twice.
+// or two while a transaction has changed as much: a page written early is often written twice.
 type sqliteConnector string
 
 func (path sqliteConnector) Connect(context.Context) (driver.Conn, error) {
