@@ -55,7 +55,6 @@ the quality, the gate, what the model looks at and the bands; and, on a table gi
 }
 
 func (a *app) diff(ctx context.Context, before, after string, o diffOptions) error {
-	asOf := time.Now().UnixMicro()
 	var refs [2]registry.Ref
 	for k, name := range []string{before, after} {
 		ref, err := registry.ParseRef(name)
@@ -67,11 +66,9 @@ func (a *app) diff(ctx context.Context, before, after string, o diffOptions) err
 	if o.most < 0 {
 		return fmt.Errorf("%w: --most %d is negative", errUsage, o.most)
 	}
-	if o.asOf != "" {
-		var err error
-		if asOf, err = datasets.ParseTime(o.asOf); err != nil {
-			return fmt.Errorf("%w: --as-of: %w", errUsage, err)
-		}
+	asOf, err := timeFlag("--as-of", o.asOf, time.Now().UnixMicro())
+	if err != nil {
+		return err
 	}
 	format, err := parseFormat("--format", o.format)
 	if err != nil {

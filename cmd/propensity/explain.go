@@ -72,11 +72,9 @@ func (a *app) explain(ctx context.Context, name string, o explainOptions) error 
 	case o.reasons < -1:
 		return fmt.Errorf("%w: --reasons %d is negative", errUsage, o.reasons)
 	}
-	at := noTime
-	if o.at != "" {
-		if at, err = datasets.ParseTime(o.at); err != nil {
-			return fmt.Errorf("%w: --at: %w", errUsage, err)
-		}
+	at, err := timeFlag("--at", o.at, noTime)
+	if err != nil {
+		return err
 	}
 	format, err := parseFormat("--format", o.format)
 	if err != nil {

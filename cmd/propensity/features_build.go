@@ -44,7 +44,7 @@ started) are left out, counted and told.`,
 			if o.Memory, err = parseBytes(memory); err != nil {
 				return err
 			}
-			if o.AsOf, err = timeFlag("--as-of", asOf); err != nil {
+			if o.AsOf, err = timeFlag("--as-of", asOf, 0); err != nil {
 				return err
 			}
 			if o.Threads < 0 {

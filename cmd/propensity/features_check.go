@@ -33,7 +33,7 @@ Exit code 3: there are errors.`,
   propensity features check --json | jq '.sources[].findings[] | select(.severity == "error")'`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			now, err := timeFlag("--as-of", asOf)
+			now, err := timeFlag("--as-of", asOf, 0)
 			if err != nil {
 				return err
 			}

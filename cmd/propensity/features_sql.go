@@ -73,7 +73,7 @@ func (a *app) featuresSQL(ctx context.Context, o featuresSQLOptions) error {
 		}
 		options.Tables[source] = table
 	}
-	if options.AsOf, err = timeFlag("--as-of", o.asOf); err != nil {
+	if options.AsOf, err = timeFlag("--as-of", o.asOf, 0); err != nil {
 		return err
 	}
 	p, dir, err := a.features()

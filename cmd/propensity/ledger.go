@@ -93,10 +93,10 @@ func (a *app) ledgerExport(ctx context.Context, address, out, formatName, since,
 		return fmt.Errorf("%w: name the model and the file: --model churn --out scored.parquet", errUsage)
 	}
 	var err error
-	if o.Since, err = timeFlag("--since", since); err != nil {
+	if o.Since, err = timeFlag("--since", since, 0); err != nil {
 		return err
 	}
-	if o.Until, err = timeFlag("--until", until); err != nil {
+	if o.Until, err = timeFlag("--until", until, 0); err != nil {
 		return err
 	}
 	format, err := parseFormat("--out-format", formatName)
@@ -142,18 +142,6 @@ func (a *app) ledgerExport(ctx context.Context, address, out, formatName, since,
 	})
 }
 
-// timeFlag reads a time that may be left out; 0 then.
-func timeFlag(flag, text string) (int64, error) {
-	if text == "" {
-		return 0, nil
-	}
-	us, err := datasets.ParseTime(text)
-	if err != nil {
-		return 0, fmt.Errorf("%w: %s: %w", errUsage, flag, err)
-	}
-	return us, nil
-}
-
 func (a *app) ledgerImportCommand() *cobra.Command {
 	var address, path, model, complete string
 	c := &cobra.Command{
@@ -186,7 +174,7 @@ type imported struct {
 }
 
 func (a *app) ledgerImport(ctx context.Context, address, path, model, complete string) error {
-	until, err := timeFlag("--complete", complete)
+	until, err := timeFlag("--complete", complete, 0)
 	switch {
 	case err != nil:
 		return err
@@ -326,7 +314,7 @@ func (a *app) ledgerSettle(ctx context.Context, address, model, asOf string) err
 	if model == "" {
 		return fmt.Errorf("%w: name the model: --model churn", errUsage)
 	}
-	until, err := timeFlag("--as-of", asOf)
+	until, err := timeFlag("--as-of", asOf, 0)
 	if err != nil {
 		return err
 	}

@@ -82,11 +82,8 @@ func (a *app) score(ctx context.Context, name string, o scoreOptions) error {
 	if err := o.check(o.out); err != nil {
 		return err
 	}
-	o.AsOf = time.Now().UnixMicro()
-	if o.asOf != "" {
-		if o.AsOf, err = datasets.ParseTime(o.asOf); err != nil {
-			return fmt.Errorf("%w: --as-of: %w", errUsage, err)
-		}
+	if o.AsOf, err = timeFlag("--as-of", o.asOf, time.Now().UnixMicro()); err != nil {
+		return err
 	}
 	inFormat, err := parseFormat("--in-format", o.inFormat)
 	if err != nil {
@@ -147,6 +144,18 @@ func (a *app) scoreRows(ctx context.Context, scorer *models.Scorer, ref registry
 		a.showComparison(&o.changedOptions, comparison)
 	}
 	return err
+}
+
+// timeFlag reads a time; absent if it was left out.
+func timeFlag(flag, text string, absent int64) (int64, error) {
+	if text == "" {
+		return absent, nil
+	}
+	us, err := datasets.ParseTime(text)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %s: %w", errUsage, flag, err)
+	}
+	return us, nil
 }
 
 func parseFormat(flag, name string) (datasets.Format, error) {

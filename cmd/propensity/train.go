@@ -73,7 +73,7 @@ docs/TRAINING.md is the guide.`,
 			if in.memory, err = parseBytes(memory); err != nil {
 				return err
 			}
-			if tables.AsOf, err = timeFlag("--as-of", asOf); err != nil {
+			if tables.AsOf, err = timeFlag("--as-of", asOf, 0); err != nil {
 				return err
 			}
 			if !slices.Contains(promoteModes(), promote) {

@@ -115,11 +115,9 @@ func (r *Runner) persist(ctx context.Context, j *Job) error {
 		}); err != nil {
 			return err
 		}
-		timer := time.NewTimer(wait)
 		select {
-		case <-timer.C:
+		case <-time.After(wait):
 		case <-ctx.Done():
-			timer.Stop()
 			return ctx.Err()
 		}
 		wait = min(2*wait, lastRetry)
